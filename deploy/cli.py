@@ -1,0 +1,34 @@
+"""The `octoview` command: a thin layer over library functions.
+
+Exit codes: 0 done, 1 failed (a check or gate said no), 2 bad usage or input.
+"""
+
+import sys
+
+import typer
+
+from calib.errors import CalibError
+from deploy.errors import DeployError
+from export.errors import ExportError
+from perception.errors import PerceptionError
+
+app = typer.Typer(
+    name="octoview",
+    help="Eight cameras in, one map of the road out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line on stderr, never a traceback."""
+    try:
+        app()
+    except (CalibError, PerceptionError, ExportError, DeployError) as error:
+        print(f"octoview: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
