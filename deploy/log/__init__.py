@@ -1,0 +1,1 @@
+"""Logs: MCAP files with Foxglove's schemas (docs/logs.md)."""

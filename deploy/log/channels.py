@@ -1,0 +1,51 @@
+"""Topic names, frame names and metadata keys of a log: written here once (docs/logs.md)."""
+
+import re
+
+EGO_FRAME = "ego"
+
+TRANSFORMS = "/tf"
+OBJECTS = "/perception/objects"
+DRIVABLE = "/perception/drivable"
+HEALTH = "/perception/health"
+TIMING = "/perception/timing"
+TRUTH_OBJECTS = "/truth/objects"
+
+# Channel metadata that Foxglove's schemas have no field for.
+META_BUCKET = "bucket"
+META_RATE_HZ = "rate_hz"
+META_RIG = "rig"
+
+_CAMERA_TOPIC = re.compile(r"^/camera/([^/]+)/(image|calibration|annotations)$")
+
+
+def image_topic(camera: str) -> str:
+    """foxglove.CompressedImage."""
+    return f"/camera/{camera}/image"
+
+
+def calibration_topic(camera: str) -> str:
+    """foxglove.CameraCalibration."""
+    return f"/camera/{camera}/calibration"
+
+
+def annotations_topic(camera: str) -> str:
+    """foxglove.ImageAnnotations."""
+    return f"/camera/{camera}/annotations"
+
+
+def truth_scene_topic(camera: str) -> str:
+    """foxglove.CompressedImage: a png of scene class indices, from the simulator only."""
+    return f"/truth/{camera}/scene"
+
+
+def is_truth(topic: str) -> bool:
+    """Whether the topic holds truth (never an input of the loop)."""
+    return topic.startswith("/truth/")
+
+
+def camera_name(topic: str, frame_id: str) -> str:
+    """Camera that a message belongs to: by our topic names, else by its frame, else the topic."""
+    ours = _CAMERA_TOPIC.match(topic)
+    name = ours.group(1) if ours else frame_id or topic
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip("/"))

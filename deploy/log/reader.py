@@ -1,0 +1,185 @@
+"""Read a log, ours or another tool's, as a stream: its rig, its images, its messages."""
+
+import heapq
+import importlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from mcap.records import Channel
+from mcap.well_known import MessageEncoding
+
+from calib.rig import Rig
+from deploy.errors import LogError
+from deploy.log import channels
+from deploy.log.index import RawMessage, open_log, read_block, read_index
+from deploy.log.rig import read_rig
+from deploy.log.stamps import to_nanoseconds
+
+IMAGE_SCHEMA = "foxglove.CompressedImage"
+
+
+@dataclass(frozen=True)
+class LogMessage:
+    """One message: still encoded in `data`, decoded by `decode()`."""
+
+    topic: str
+    stamp_ns: int  # log time
+    schema: str  # name, such as foxglove.CompressedImage; "" if the channel has none
+    encoding: str  # protobuf, json, ...
+    data: bytes
+
+    def decode(self) -> Any:
+        """Foxglove protobuf message, or the content of a JSON message.
+
+        Raises:
+            LogError: the bytes are damaged, or the type is neither Foxglove protobuf nor JSON.
+        """
+        where = f"{self.topic} at {self.stamp_ns} ns"
+        try:
+            if self.encoding == MessageEncoding.JSON:
+                return json.loads(self.data)
+            if self.encoding == MessageEncoding.Protobuf:
+                return _foxglove_class(self.schema).FromString(self.data)
+        except (DecodeError, ValueError, ImportError, AttributeError) as error:
+            raise LogError(f"{where}: is no readable {self.schema} ({error})") from error
+        raise LogError(f"{where}: {self.encoding} {self.schema!r} is not read; convert the log")
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """One camera image as it was recorded."""
+
+    camera: str
+    stamp_ns: int  # capture time, where the message has one, else log time
+    data: bytes
+    format: str  # jpeg, png, webp
+
+
+class LogReader:
+    """A log on disk. Reading streams: at most the chunks that overlap in time are in memory.
+
+    A log that was cut off is read up to the cut, with `truncated` True.
+
+    Raises:
+        LogError: the file is missing, unreadable, empty or not MCAP.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._index = read_index(self.path)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file ends, or is damaged, before the end of its messages."""
+        return self._index.truncated
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Schema name of each topic."""
+        return {c.topic: self._schema_name(c) for c in self._index.channels.values()}
+
+    def metadata(self, topic: str) -> dict[str, str]:
+        """Metadata of a channel; empty if the log has no such topic."""
+        found = [c.metadata for c in self._index.channels.values() if c.topic == topic]
+        return found[0] if found else {}
+
+    @property
+    def rig(self) -> Rig:
+        """The rig from the first calibration and transform of each camera (see rig.py).
+
+        Raises:
+            LogError: there is no calibration, or it is not that of a camera.
+        """
+        return read_rig(self)
+
+    def messages(
+        self,
+        topics: Iterable[str] | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> Iterator[LogMessage]:
+        """Messages in log-time order, equal times in file order, with start_ns <= time < end_ns.
+
+        Raises:
+            LogError: a chunk in the middle of the file is damaged.
+        """
+        wanted = None if topics is None else set(topics)
+        known = {
+            number: (channel, self._schema_name(channel))
+            for number, channel in self._index.channels.items()
+            if wanted is None or channel.topic in wanted
+        }
+        for raw in self._ordered(frozenset(known), end_ns):
+            if raw.channel_id not in known or (start_ns is not None and raw.log_time < start_ns):
+                continue
+            if end_ns is not None and raw.log_time >= end_ns:
+                return
+            channel, schema = known[raw.channel_id]
+            yield LogMessage(
+                channel.topic, raw.log_time, schema, channel.message_encoding, raw.data
+            )
+
+    def images(
+        self, start_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[EncodedImage]:
+        """Camera images of all cameras in log-time order; truth images are left out.
+
+        Raises:
+            LogError: the log has no image channel, or an image message is damaged.
+        """
+        topics = self.image_topics
+        if not topics:
+            raise LogError(
+                f"{self.path}: no {IMAGE_SCHEMA} channel, so no camera images;"
+                " choose a log with compressed images"
+            )
+        return self._images(topics, start_ns, end_ns)
+
+    @property
+    def image_topics(self) -> list[str]:
+        """Topics of camera images, sorted."""
+        found = (t for t, schema in self.topics.items() if schema == IMAGE_SCHEMA)
+        return sorted(topic for topic in found if not channels.is_truth(topic))
+
+    def _images(
+        self, topics: list[str], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[EncodedImage]:
+        for message in self.messages(topics, start_ns, end_ns):
+            image = message.decode()
+            captured = to_nanoseconds(image.timestamp) or message.stamp_ns
+            camera = channels.camera_name(message.topic, image.frame_id)
+            yield EncodedImage(camera, captured, image.data, image.format or "jpeg")
+
+    def _schema_name(self, channel: Channel) -> str:
+        schema = self._index.schemas.get(channel.schema_id)
+        return schema.name if schema else ""
+
+    def _ordered(self, channel_ids: frozenset[int], end_ns: int | None) -> Iterator[RawMessage]:
+        """Merge the blocks by time: a block is read when the messages before it are through."""
+        waiting: list[tuple[int, int, int, RawMessage]] = []
+        order = itertools.count()
+        with open_log(self.path) as stream:
+            for block in self._index.blocks:
+                if end_ns is not None and block.start_ns >= end_ns:
+                    break
+                if block.channel_ids and block.channel_ids.isdisjoint(channel_ids):
+                    continue
+                while waiting and waiting[0][0] < block.start_ns:
+                    yield heapq.heappop(waiting)[-1]
+                for message in read_block(stream, self.path, block):
+                    entry = (message.log_time, block.offset, next(order), message)
+                    heapq.heappush(waiting, entry)
+            while waiting:
+                yield heapq.heappop(waiting)[-1]
+
+
+def _foxglove_class(schema: str) -> Any:
+    package, _, name = schema.rpartition(".")
+    if package != "foxglove" or not name.isidentifier():
+        raise ValueError("not one of Foxglove's schemas")
+    return getattr(importlib.import_module(f"foxglove_schemas_protobuf.{name}_pb2"), name)

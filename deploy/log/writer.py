@@ -1,0 +1,143 @@
+"""Write a log in one pass: MCAP, zstd chunks, Foxglove's protobuf schemas, summary at the end."""
+
+import json
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from google.protobuf.message import Message
+from mcap.well_known import MessageEncoding, SchemaEncoding
+from mcap.writer import Writer
+from mcap_protobuf.schema import build_file_descriptor_set
+
+from calib.rig import Rig
+from deploy.errors import LogError
+from deploy.log import channels
+from deploy.log.rig_messages import to_calibration, to_transform
+from deploy.log.stamps import to_timestamp
+
+
+class LogWriter:
+    """Context manager that writes one log.
+
+    The file appears under its name only when the block ends without an exception; until then it
+    is `NAME.part`, and an exception removes it. Equal calls give equal bytes: the library name in
+    the header is fixed and no clock is read.
+
+    Raises:
+        LogError: the file can't be written, or a message does not fit its channel.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._part = self.path.with_name(self.path.name + ".part")
+        self._channels: dict[str, tuple[int, str]] = {}  # topic -> channel id, schema name
+        self._schemas: dict[str, int] = {}
+        self._sequence: Counter[int] = Counter()
+        self._metadata: dict[str, dict[str, str]] = {}  # camera -> metadata of its channels
+
+    def __enter__(self) -> "LogWriter":
+        if self.path.is_dir():
+            raise LogError(f"{self.path}: is a folder; name a file, such as {self.path}/out.mcap")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._part.open("wb")
+        except OSError as error:
+            raise LogError(f"{self.path}: can't be written ({error.strerror})") from error
+        self._mcap = Writer(self._stream)
+        self._mcap.start(profile="", library="octoview")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._mcap.finish()
+                self._stream.close()
+                self._part.replace(self.path)
+        except OSError as failure:
+            raise LogError(f"{self.path}: can't be written ({failure.strerror})") from failure
+        finally:
+            self._discard()
+
+    def rig(self, rig: Rig, stamp_ns: int) -> None:
+        """Write calibration and pose of every camera. Call it before the first image."""
+        for camera in rig:
+            self._metadata[camera.name] = {
+                channels.META_BUCKET: camera.bucket,
+                channels.META_RATE_HZ: repr(float(camera.rate_hz)),
+                channels.META_RIG: rig.name,
+            }
+            calibration = to_calibration(camera, stamp_ns)
+            topic = channels.calibration_topic(camera.name)
+            self._protobuf(topic, calibration, stamp_ns, self._metadata[camera.name])
+            self.message(channels.TRANSFORMS, to_transform(camera, stamp_ns), stamp_ns)
+
+    def image(self, camera: str, stamp_ns: int, data: bytes, format: str = "jpeg") -> None:
+        """Write one encoded image (`format`: jpeg, png or webp), taken at `stamp_ns`."""
+        image = CompressedImage(
+            timestamp=to_timestamp(stamp_ns), frame_id=camera, data=data, format=format
+        )
+        topic = channels.image_topic(camera)
+        self._protobuf(topic, image, stamp_ns, self._metadata.get(camera, {}))
+
+    def message(self, topic: str, message: Message, stamp_ns: int) -> None:
+        """Write one protobuf message; a topic keeps the type of its first message."""
+        self._protobuf(topic, message, stamp_ns, {})
+
+    def json(self, topic: str, schema_name: str, content: dict[str, Any], stamp_ns: int) -> None:
+        """Write one JSON message, for what Foxglove has no schema for."""
+        channel = self._channel(
+            topic, schema_name, SchemaEncoding.JSONSchema, b'{"type":"object"}', {}
+        )
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        self._add(channel, stamp_ns, text.encode())
+
+    def _protobuf(
+        self, topic: str, message: Message, stamp_ns: int, metadata: dict[str, str]
+    ) -> None:
+        schema = message.DESCRIPTOR.full_name
+        known = topic in self._channels
+        definition = b"" if known else build_file_descriptor_set(type(message)).SerializeToString()
+        channel = self._channel(topic, schema, SchemaEncoding.Protobuf, definition, metadata)
+        self._add(channel, stamp_ns, message.SerializeToString(deterministic=True))
+
+    def _channel(
+        self, topic: str, schema: str, encoding: str, definition: bytes, metadata: dict[str, str]
+    ) -> int:
+        if topic not in self._channels:
+            if schema not in self._schemas:
+                self._schemas[schema] = self._mcap.register_schema(schema, encoding, definition)
+            is_json = encoding == SchemaEncoding.JSONSchema
+            message_encoding = MessageEncoding.JSON if is_json else MessageEncoding.Protobuf
+            channel = self._mcap.register_channel(
+                topic, message_encoding, self._schemas[schema], metadata
+            )
+            self._channels[topic] = (channel, schema)
+        channel, expected = self._channels[topic]
+        if schema != expected:
+            raise LogError(
+                f"{self.path}: {topic} holds {expected}, not {schema}; use another topic"
+            )
+        return channel
+
+    def _add(self, channel: int, stamp_ns: int, data: bytes) -> None:
+        if not 0 <= stamp_ns < 2**64:
+            raise LogError(f"{self.path}: stamp {stamp_ns} ns does not fit MCAP's 0 to 2^64 - 1")
+        try:
+            self._mcap.add_message(channel, stamp_ns, data, stamp_ns, self._sequence[channel])
+        except OSError as error:
+            raise LogError(f"{self.path}: can't be written ({error.strerror})") from error
+        self._sequence[channel] += 1
+
+    def _discard(self) -> None:
+        with suppress(OSError):  # a full disk fails again here, and was already reported
+            self._stream.close()
+        self._part.unlink(missing_ok=True)
