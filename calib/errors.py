@@ -6,3 +6,11 @@ class CalibError(Exception):
 
     The message is one line for a person: the thing, the value, and what to do.
     """
+
+
+class LensError(CalibError, ValueError):
+    """A lens or a letterbox has impossible values."""
+
+
+class RigError(CalibError, ValueError):
+    """A rig, one of its cameras, or a rig file cannot be used."""
