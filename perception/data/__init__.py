@@ -1,0 +1,1 @@
+"""Annotated images: readers, label sets, augmentation and training targets. No torch."""

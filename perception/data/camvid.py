@@ -1,0 +1,108 @@
+"""CamVid in the layout of the SegNet authors: FOLDER/{train,val}/ and FOLDER/{train,val}annot/.
+
+Brostow et al. 2009, "Semantic object classes in video"; 11 classes as prepared for SegNet
+(Badrinarayanan et al. 2015). It has no boxes: ours are mask-derived, see `boxes_from_labels`.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from perception.data.files import read_image, read_labels
+from perception.data.sample import Objects, Sample
+from perception.errors import DatasetError
+from perception.taxonomy import CAMVID_LABELS, CAMVID_TO_SCENE, OBJECT_CLASSES
+
+_IMAGE_SUFFIXES = (".jpg", ".png")
+_SPECK_AREA = 4
+_MIN_HEIGHT = 10
+
+
+class CamVid:
+    """One split of CamVid. All images go to the network's large bucket as camera `main`."""
+
+    labels = CAMVID_LABELS
+    label_to_scene = tuple(CAMVID_TO_SCENE[label] for label in CAMVID_LABELS)
+    box_origin = "mask-derived"
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds the images (".../train"); labels lie beside it (".../trainannot").
+
+        Raises DatasetError for a missing or empty folder and for images without labels.
+        """
+        annotations = folder.with_name(folder.name + "annot")
+        for needed in (folder, annotations):
+            if not needed.is_dir():
+                raise DatasetError(
+                    f"{needed}: no such folder; CamVid has its images in SPLIT/ and its labels "
+                    "in SPLITannot/"
+                )
+        images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
+        if not images:
+            raise DatasetError(f"{folder}: no jpg or png images; is this a CamVid split?")
+        self._pairs = [(image, annotations / f"{image.stem}.png") for image in images]
+        present = {path.name for path in annotations.iterdir()}
+        missing = [labels for _, labels in self._pairs if labels.name not in present]
+        if missing:
+            raise DatasetError(
+                f"{missing[0]}: labels are missing ({len(missing)} of {len(images)} images have "
+                "none); restore them or remove the images"
+            )
+        self.name = f"camvid/{folder.name}"
+        self.sources = tuple(str(image) for image in images)
+        self.buckets = ("large",) * len(images)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def sample(self, index: int) -> Sample:
+        """Raises DatasetError when one of the two files is damaged or they disagree."""
+        image_path, labels_path = self._pairs[index]
+        image = read_image(image_path)
+        labels = read_labels(labels_path, len(CAMVID_LABELS), like=image)
+        return Sample(image, labels, boxes_from_labels(labels), str(image_path), "main")
+
+
+def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
+    """Mask-derived boxes: one for each 8-connected component of car, pedestrian, bicyclist.
+
+    Touching objects merge into one component, and an object behind a pole falls apart, so these
+    boxes are a rough truth. A component is marked `ignore` when it is
+
+    - low: under 10 px high, too small to tell what it is;
+    - loose: it fills less than 0.6 (car) or 0.4 of its box. A single outline is compact, a
+      group leaves gaps;
+    - broad: wider than 2.2 (car), 0.8 (pedestrian) or 1.3 (bicyclist) times its height, as a
+      row of objects is.
+
+    Specks under 4 px are noise of the annotation and left out. Ground points are unknown (NaN).
+    """
+    boxes: list[npt.NDArray[np.float32]] = []
+    classes: list[npt.NDArray[np.int64]] = []
+    ignore: list[npt.NDArray[np.bool_]] = []
+    for label, name, min_fill, max_aspect in (
+        ("car", "vehicle", 0.6, 2.2),
+        ("pedestrian", "pedestrian", 0.4, 0.8),
+        ("bicyclist", "cyclist", 0.4, 1.3),
+    ):
+        mask = (labels == CAMVID_LABELS.index(label)).view(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        components = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _SPECK_AREA]  # row 0: background
+        x, y, width, height, area = components.T
+        corners = np.stack([x, y, x + width, y + height], axis=1)
+        boxes.append(corners.astype(np.float32) - 0.5)
+        classes.append(np.full(len(components), OBJECT_CLASSES.index(name), np.int64))
+        ignore.append(
+            (height < _MIN_HEIGHT)
+            | (area < min_fill * width * height)
+            | (width > max_aspect * height)
+        )
+    n = sum(len(group) for group in boxes)
+    return Objects(
+        boxes=np.concatenate(boxes),
+        classes=np.concatenate(classes),
+        ground_points=np.full((n, 2), np.nan, np.float32),
+        ignore=np.concatenate(ignore),
+    )

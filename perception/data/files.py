@@ -1,0 +1,60 @@
+"""Read image and label files, with one-line errors for damaged ones."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from perception.errors import DatasetError
+from perception.taxonomy import IGNORE
+
+# Decoders fill the missing rest of a cut file with grey; the end marker tells such files apart.
+_END_MARKERS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Colour image, (H, W, 3) uint8 BGR. Raises DatasetError for a missing or damaged file."""
+    return _decode(path, cv2.IMREAD_COLOR)
+
+
+def read_labels(path: Path, n_labels: int, like: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Label image, (H, W) uint8: values below `n_labels`, or IGNORE.
+
+    Raises DatasetError for a missing or damaged file, one that has not the size of the image
+    `like`, is not one byte a pixel, or holds an unknown label value.
+    """
+    labels = _decode(path, cv2.IMREAD_UNCHANGED)
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        channels = 1 if labels.ndim == 2 else labels.shape[2]
+        raise DatasetError(
+            f"{path}: {channels} x {labels.dtype} a pixel; save labels as 8-bit greyscale PNG"
+        )
+    if labels.shape != like.shape[:2]:
+        (label_height, label_width), (height, width) = labels.shape, like.shape[:2]
+        raise DatasetError(
+            f"{path}: {label_width}x{label_height}, but its image is {width}x{height}; "
+            "make the two equal"
+        )
+    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)
+    unknown = np.flatnonzero(counts[n_labels:IGNORE])
+    if len(unknown):
+        raise DatasetError(
+            f"{path}: unknown label value {n_labels + unknown[0]}; known are "
+            f"0..{n_labels - 1} and {IGNORE} (ignored)"
+        )
+    return labels
+
+
+def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; restore or remove the pair") from error
+    marker = _END_MARKERS.get(path.suffix.lower(), b"")
+    pixels = np.frombuffer(data, np.uint8)
+    image: npt.NDArray[Any] | None = cv2.imdecode(pixels, flags) if data else None
+    if image is None or marker not in data[-1024:]:
+        raise DatasetError(f"{path}: damaged image of {len(data)} bytes; restore or remove it")
+    return image
