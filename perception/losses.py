@@ -1,0 +1,107 @@
+"""Training losses, each from its paper.
+
+Scene: cross-entropy over label *sets*, so that a dataset's coarse label trains the sum of
+our fine classes' probabilities. Centres: penalty-reduced focal loss (Law & Deng 2018,
+CornerNet; Zhou et al. 2019, Objects as Points). Boxes: generalised IoU (Rezatofighi et al.
+2019). Ground points: smooth L1 (Girshick 2015) in units of the output stride.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from perception.network import Predictions
+from perception.taxonomy import IGNORE
+
+
+class BatchTargets(NamedTuple):
+    """What the head outputs should be; maps are at the network's output stride.
+
+    `labels` N x H x W uint8 at input size: row of the `label_sets` matrix, or IGNORE.
+    `heat` N x objects x h x w in 0..1. `regression` N x 6 x h x w: left, top, right, bottom
+    distance and ground-point offset x, y in input pixels. `heat_weight`, `box_weight`,
+    `ground_weight` N x h x w: 0 trains nothing.
+    """
+
+    labels: Tensor
+    heat: Tensor
+    regression: Tensor
+    heat_weight: Tensor
+    box_weight: Tensor
+    ground_weight: Tensor
+
+
+class Losses(NamedTuple):
+    """Scalar losses, already weighted; their sum is what training minimises."""
+
+    scene: Tensor
+    heat: Tensor
+    box: Tensor
+    ground: Tensor
+
+
+def total_loss(predictions: Predictions, targets: BatchTargets, label_sets: Tensor) -> Losses:
+    """The four losses with the weights that balance them at the start of training."""
+    positives = targets.box_weight.sum().clamp(min=1)
+    return Losses(
+        scene=scene_loss(predictions.scene, targets.labels, label_sets),
+        heat=heat_loss(predictions.heat, targets.heat, targets.heat_weight),
+        box=box_loss(predictions.box, targets.regression[:, :4], targets.box_weight) / positives,
+        ground=0.1
+        * ground_loss(predictions.ground, targets.regression[:, 4:], targets.ground_weight)
+        / positives,
+    )
+
+
+def scene_loss(logits: Tensor, labels: Tensor, label_sets: Tensor) -> Tensor:
+    """Mean over labelled pixels of -log(sum of the label set's probabilities).
+
+    Computed at twice the logits' resolution: half the stride keeps poles and kerbs, the
+    full resolution would cost more than the network. `label_sets` is labels x classes,
+    0 or 1; a label whose row is empty must be given as IGNORE.
+    """
+    logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+    step = labels.shape[-1] // logits.shape[-1]
+    labels = labels[:, step // 2 :: step, step // 2 :: step].long()
+    # log of the set's probability sum, per label: logsumexp over the set's members.
+    log_p = F.log_softmax(logits, dim=1)
+    singles = label_sets.sum(1) == 1
+    channels = [
+        log_p[:, row.argmax()] if single else log_p[:, row.bool()].logsumexp(dim=1)
+        for row, single in zip(label_sets, singles, strict=True)
+    ]
+    return F.nll_loss(torch.stack(channels, dim=1), labels, ignore_index=IGNORE)
+
+
+def heat_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Focal loss with penalty reduced near a centre, per object (alpha 2, beta 4)."""
+    log_p, log_q = F.logsigmoid(logits), F.logsigmoid(-logits)
+    p = logits.sigmoid()
+    centre = (target == 1).to(logits.dtype)
+    positive = centre * (1 - p).square() * log_p
+    negative = (1 - centre) * (1 - target).pow(4) * p.square() * log_q
+    loss = -((positive + negative) * weight.unsqueeze(1)).sum()
+    return loss / (centre * weight.unsqueeze(1)).sum().clamp(min=1)
+
+
+def box_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Sum of weight * (1 - GIoU) of boxes given as distances of their sides from a cell."""
+    cells = weight > 0
+    p, t = predicted.movedim(1, -1)[cells], target.movedim(1, -1)[cells].clamp(min=0)
+
+    def area(sides: Tensor) -> Tensor:
+        return (sides[:, 0] + sides[:, 2]) * (sides[:, 1] + sides[:, 3])
+
+    inner, outer = area(torch.minimum(p, t)), area(torch.maximum(p, t))
+    union = area(p) + area(t) - inner
+    giou = inner / union.clamp(min=1e-6) - (outer - union) / outer.clamp(min=1e-6)
+    return (weight[cells] * (1 - giou)).sum()
+
+
+def ground_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted sum of smooth L1 distances in units of four pixels."""
+    cells = weight > 0
+    p, t = predicted.movedim(1, -1)[cells], target.movedim(1, -1)[cells]
+    return (weight[cells, None] * F.smooth_l1_loss(p / 4, t / 4, reduction="none")).sum()
