@@ -8,6 +8,9 @@ import sys
 import typer
 
 from calib.errors import CalibError
+from deploy.commands import evaluate
+from deploy.commands.export import export
+from deploy.commands.train import train
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -19,6 +22,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command("train")(train)
+app.add_typer(evaluate.app, name="evaluate")
+app.command("export")(export)
 
 
 def main() -> None:

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from perception.errors import CheckpointError
 from perception.network import OctoNet
-from perception.spec import ModelSpec
-
-SPEC_KEY = "octoview.spec"
+from perception.spec import SPEC_KEY, ModelSpec
 
 
 def save_network(network: OctoNet, path: Path) -> None:

@@ -196,7 +196,8 @@ class OctoNet(nn.Module):
         heat = torch.where(heat == peak, heat, torch.zeros_like(heat))
         scores, index = heat.flatten(1).topk(self.spec.top_k, dim=1)  # N x K
         cells = height * width
-        labels = torch.div(index, cells, rounding_mode="floor")
+        # Truncation equals floor here and exports as one plain division.
+        labels = torch.div(index, cells, rounding_mode="trunc")
         cell = index - labels * cells
 
         def at_cells(x: Tensor) -> Tensor:
@@ -204,7 +205,7 @@ class OctoNet(nn.Module):
             where = cell.unsqueeze(1).expand(-1, channels, -1)
             return x.flatten(2).gather(2, where).transpose(1, 2)  # N x K x channels
 
-        row = torch.div(cell, width, rounding_mode="floor")
+        row = torch.div(cell, width, rounding_mode="trunc")
         column = cell - row * width
         stride = self.spec.output_stride
         # A cell's centre: pixel centres are at integers, so the first of four is at 1.5.

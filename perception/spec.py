@@ -14,6 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from perception.errors import SpecError
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 
+SPEC_KEY = "octoview.spec"
+"""Metadata key of an artefact under which its spec's JSON stands."""
+SPEC_HASH_KEY = "octoview.spec_hash"
+"""Metadata key under which the hash of that JSON stands."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

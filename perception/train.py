@@ -131,6 +131,7 @@ class _Run:
         self.mixture = Mixture(datasets, weights, spec, recipe.seed)
         self.label_sets = torch.from_numpy(self.mixture.label_sets)
         torch.manual_seed(recipe.seed)
+        np.finfo(np.float64)  # numpy looks the smallest number up once, and warns if flushed
         torch.set_flush_denormal(True)  # dying ReLUs leave denormals, many times slower
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = OctoNet(spec)

@@ -1,0 +1,56 @@
+"""The network as one ONNX file: dynamic batch, height and width, ModelSpec in its metadata."""
+
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+
+from perception.network import OctoNet
+from perception.spec import SPEC_HASH_KEY, SPEC_KEY, TensorSpec
+
+OPSET = 17
+"""ONNX operator set; TensorRT 10.3 (JetPack 6) and later read it."""
+
+
+def write_onnx(network: OctoNet, path: Path) -> None:
+    """Write `network` in eval mode to `path`.
+
+    Tensors are named as `ModelSpec` says, so one file serves every resolution bucket and any
+    number of cameras. Folder must exist.
+    """
+    spec = network.spec
+    tensors = (spec.input, *spec.outputs)
+    example = torch.zeros(2, int(spec.input.shape[1]), 64, 96)
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated, but the newer one fixes top-K's shapes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            path,
+            input_names=[spec.input.name],
+            output_names=[tensor.name for tensor in spec.outputs],
+            dynamic_axes={tensor.name: _named_axes(tensor) for tensor in tensors},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(path)
+    for info, tensor in zip(model.graph.output, spec.outputs, strict=True):
+        _state_shape(info, tensor)
+    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _named_axes(tensor: TensorSpec) -> dict[int, str]:
+    return {axis: size for axis, size in enumerate(tensor.shape) if isinstance(size, str)}
+
+
+def _state_shape(info: onnx.ValueInfoProto, tensor: TensorSpec) -> None:
+    """Replace the exporter's invented axis names by the spec's shape."""
+    for dimension, size in zip(info.type.tensor_type.shape.dim, tensor.shape, strict=True):
+        if isinstance(size, int):
+            dimension.dim_value = size
+        else:
+            dimension.dim_param = size

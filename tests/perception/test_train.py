@@ -1,0 +1,103 @@
+"""Training learns, and an interrupted run ends with the very same weights."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from perception.checkpoint import load_network, load_tensors, save_network
+from perception.errors import CheckpointError, PerceptionError
+from perception.network import OctoNet
+from perception.spec import PRESETS
+from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
+from perception.train import Progress, Recipe, Source, train
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey road under blue sky with one red car, eight views."""
+    folder = tmp_path_factory.mktemp("views")
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    rng = np.random.default_rng(0)
+    listed = []
+    for index in range(8):
+        image = np.full((240, 320, 3), (230, 160, 90), np.uint8)
+        labels = np.full((240, 320), SCENE_CLASSES.index("sky"), np.uint8)
+        image[120:], labels[120:] = 90, SCENE_CLASSES.index("drivable")
+        x, y = int(rng.integers(20, 220)), int(rng.integers(100, 150))
+        image[y : y + 50, x : x + 70] = (30, 30, 200)
+        labels[y : y + 50, x : x + 70] = SCENE_CLASSES.index("vehicle")
+        names = {"image": f"images/{index}.png", "labels": f"labels/{index}.png"}
+        cv2.imwrite(str(folder / names["image"]), image)
+        cv2.imwrite(str(folder / names["labels"]), labels)
+        box = [x - 0.5, y - 0.5, x + 69.5, y + 49.5]
+        car = {"class": "vehicle", "box": box, "ground_point": [x + 35, y + 50]}
+        car |= {"occlusion": 0.0, "instance": 1, "ignore": False}
+        listed.append(names | {"camera": "rear", "bucket": "small", "scene": 0, "objects": [car]})
+    index_json = {"seed": 0, "scene_classes": SCENE_CLASSES, "object_classes": OBJECT_CLASSES}
+    (folder / "index.json").write_text(json.dumps(index_json | {"views": listed}))
+    return folder
+
+
+def recipe(views: Path, steps: int) -> Recipe:
+    return Recipe(
+        preset="nano",
+        sources=(Source(dataset=f"sim:{views}"),),
+        steps=steps,
+        batch=2,
+        crop_height=96,
+        crop_width=128,
+    )
+
+
+def test_loss_falls_and_the_curve_is_written(views: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    train(recipe(views, 30), tmp_path, seen.append)
+    first, last = np.mean([p.loss for p in seen[:4]]), np.mean([p.loss for p in seen[-4:]])
+    assert last < 0.7 * first
+    assert len((tmp_path / "curve.csv").read_text().splitlines()) == 31
+
+
+def test_interrupted_run_ends_with_the_same_weights(views: Path, tmp_path: Path) -> None:
+    plan = recipe(views, 6)
+    whole = train(plan, tmp_path / "whole")
+    train(plan, tmp_path / "broken", stop_after=3)
+    assert load_tensors(tmp_path / "broken/state.safetensors")[1]["octoview.step"] == "3"
+    resumed = train(plan, tmp_path / "broken")
+    expected, actual = load_tensors(whole)[0], load_tensors(resumed)[0]
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+    other_seed = train(plan.model_copy(update={"seed": 1}), tmp_path / "other")
+    different = load_tensors(other_seed)[0]
+    assert any(not torch.equal(expected[name], different[name]) for name in expected)
+
+
+def test_folder_of_another_recipe_is_refused(views: Path, tmp_path: Path) -> None:
+    train(recipe(views, 2), tmp_path)
+    with pytest.raises(CheckpointError, match="another recipe"):
+        train(recipe(views, 3), tmp_path)
+
+
+def test_unknown_preset_is_named(views: Path, tmp_path: Path) -> None:
+    plan = recipe(views, 1).model_copy(update={"preset": "giant"})
+    with pytest.raises(PerceptionError, match=r"'giant'.*base or nano"):
+        train(plan, tmp_path)
+
+
+def test_checkpoints_reload_strictly(tmp_path: Path) -> None:
+    network = OctoNet(PRESETS["nano"]).eval()
+    path = tmp_path / "nano.safetensors"
+    save_network(network, path)
+    again, spec = load_network(path)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert spec == network.spec
+        assert torch.equal(again(images)["scene"], network(images)["scene"])
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="not a readable"):
+        load_network(path)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_network(tmp_path / "absent.safetensors")
