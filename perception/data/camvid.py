@@ -72,7 +72,7 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
     boxes are a rough truth. A component is marked `ignore` when it is
 
     - low: under 10 px high, too small to tell what it is;
-    - loose: it fills less than 0.6 (car) or 0.4 of its box. A single outline is compact, a
+    - loose: it fills less than 0.72 (car) or 0.45 of its box. A single outline is compact, a
       group leaves gaps;
     - broad: wider than 2.2 (car), 0.8 (pedestrian) or 1.3 (bicyclist) times its height, as a
       row of objects is.
@@ -83,9 +83,9 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
     classes: list[npt.NDArray[np.int64]] = []
     ignore: list[npt.NDArray[np.bool_]] = []
     for label, name, min_fill, max_aspect in (
-        ("car", "vehicle", 0.6, 2.2),
-        ("pedestrian", "pedestrian", 0.4, 0.8),
-        ("bicyclist", "cyclist", 0.4, 1.3),
+        ("car", "vehicle", 0.72, 2.2),
+        ("pedestrian", "pedestrian", 0.45, 0.8),
+        ("bicyclist", "cyclist", 0.45, 1.3),
     ):
         mask = (labels == CAMVID_LABELS.index(label)).view(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)

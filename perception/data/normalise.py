@@ -1,5 +1,6 @@
 """From camera image to network input, for training and scoring."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -8,10 +9,13 @@ from perception.spec import ModelSpec
 
 def normalise(image: npt.NDArray[np.uint8], spec: ModelSpec) -> npt.NDArray[np.float32]:
     """(H, W, 3) uint8 BGR of network size to (3, H, W) float32 as `spec` wants its colours."""
-    mean = np.array(spec.mean, np.float32)[:, None, None]
-    std = np.array(spec.std, np.float32)[:, None, None]
-    rgb = image[:, :, ::-1].transpose(2, 0, 1)
-    return np.ascontiguousarray((rgb / np.float32(255) - mean) / std)
+    tensor = np.empty((3, *image.shape[:2]), np.float32)
+    # Planes are split first: contiguous reads make this several times faster.
+    planes = zip(tensor, reversed(cv2.split(image)), spec.mean, spec.std, strict=True)
+    for out, plane, mean, std in planes:
+        np.multiply(plane, np.float32(1 / (255 * std)), out=out)
+        out -= np.float32(mean / std)
+    return tensor
 
 
 def padding_colour(spec: ModelSpec) -> tuple[int, int, int]:
