@@ -33,9 +33,10 @@ class KannalaBrandt:
         angle = np.arctan2(off_axis, points[..., 2])
         with np.errstate(all="ignore"):
             scale = self.radius_of_angle(angle) / off_axis
-        scale = np.where(off_axis > 0, scale, 0.0)  # on the axis: the image centre
+            scale = np.where(off_axis > 0, scale, 0.0)  # on the axis: the image centre
+            plane = points[..., :2] * scale[..., None]
         valid = (angle < self.angle_limit) & ((off_axis > 0) | (points[..., 2] > 0))
-        return points[..., :2] * scale[..., None], valid
+        return plane, valid
 
     def unproject(self, plane: NDArray[np.float64]) -> NDArray[np.float64]:
         """Plane points (..., 2) to unit rays (..., 3), NaN where there is no inverse."""

@@ -1,6 +1,7 @@
 """Lens: how one camera turns rays into pixels and back."""
 
 import math
+import operator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -43,7 +44,7 @@ class Lens:
     def __post_init__(self) -> None:
         # Plain numbers make lenses hash, compare and save the same wherever they came from.
         for name in ("width", "height"):
-            object.__setattr__(self, name, int(getattr(self, name)))
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name in ("fx", "fy", "cx", "cy"):
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "distortion", tuple(float(k) for k in self.distortion))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 # Residual on the normalised plane below which an inverse counts as found.
 TOLERANCE = 1e-10
-MAX_ITERATIONS = 50
+MAX_ITERATIONS = 20
 
 
 class BrownConrady:
@@ -110,13 +110,18 @@ class BrownConrady:
     def _radial_table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Undistorted and distorted radii, both rising, for a good first guess of the inverse."""
         last = min(np.arctan(np.sqrt(self.squared_radius_limit)), np.radians(89.9))
-        radii = np.tan(np.linspace(0.0, last, 1024))
+        # Without the end itself: the distorted radius may be infinite there.
+        radii = np.tan(np.linspace(0.0, last, 1024, endpoint=False))
         return radii, radii * self.numerator(radii**2) / self.denominator(radii**2)
 
 
 def smallest_positive_root(polynomial: Polynomial) -> float:
-    """The smallest positive real root, infinity when there is none."""
-    roots = polynomial.trim().roots()
+    """The smallest positive real root, infinity when there is none.
+
+    The constant term must not be zero: roots are found as reciprocals, with the constant as the
+    leading coefficient, so that tiny highest coefficients do no harm.
+    """
+    reciprocals = Polynomial(polynomial.coef[::-1]).roots()
     # A computed real root carries rounding in its imaginary part.
-    real = roots[np.abs(roots.imag) <= 1e-9 * np.abs(roots)].real
-    return float(min(real[real > 0], default=np.inf))
+    real = reciprocals[np.abs(reciprocals.imag) <= 1e-9 * np.abs(reciprocals)].real
+    return float(1 / real.max()) if (real > 0).any() else np.inf
