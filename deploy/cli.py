@@ -8,7 +8,7 @@ import sys
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import evaluate
+from deploy.commands import evaluate, import_
 from deploy.commands.export import export
 from deploy.commands.train import train
 from deploy.errors import DeployError
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(import_.app, name="import")
 app.command("train")(train)
 app.add_typer(evaluate.app, name="evaluate")
 app.command("export")(export)

@@ -16,6 +16,9 @@ META_BUCKET = "bucket"
 META_RATE_HZ = "rate_hz"
 META_RIG = "rig"
 
+# Width in pixels from which on a camera whose bucket nobody stated feeds the large one.
+_LARGE_WIDTH = 960
+
 _CAMERA_TOPIC = re.compile(r"^/camera/([^/]+)/(image|calibration|annotations)$")
 
 
@@ -49,3 +52,8 @@ def camera_name(topic: str, frame_id: str) -> str:
     ours = _CAMERA_TOPIC.match(topic)
     name = ours.group(1) if ours else frame_id or topic
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip("/"))
+
+
+def bucket_of_width(width: int) -> str:
+    """Bucket of a camera whose bucket nobody stated, by its image width in pixels."""
+    return "large" if width >= _LARGE_WIDTH else "small"

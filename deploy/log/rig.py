@@ -22,7 +22,6 @@ _CALIBRATION = "foxglove.CameraCalibration"
 _TRANSFORM = "foxglove.FrameTransform"
 _TRANSFORMS = "foxglove.FrameTransforms"
 _EGO_FRAMES = (channels.EGO_FRAME, "base_link")  # the second is what REP 105 calls it
-_LARGE_WIDTH = 960  # pixels from which on a camera without a bucket counts as large
 _RATE_IMAGES = 10  # images that the rate of a camera without one is taken from
 _DEFAULT_RATE_HZ = 10.0
 
@@ -90,7 +89,6 @@ def _camera(log: LogReader, topic: str, found: CameraCalibration, tree: _Tree) -
             f" '{channels.EGO_FRAME}'; add a foxglove.FrameTransform"
         )
     metadata = {**log.metadata(channels.image_topic(name)), **log.metadata(topic)}
-    bucket = "large" if found.width >= _LARGE_WIDTH else "small"
     try:
         rate = metadata.get(channels.META_RATE_HZ)
         return Camera(
@@ -98,7 +96,7 @@ def _camera(log: LogReader, topic: str, found: CameraCalibration, tree: _Tree) -
             to_lens(found),
             ego_from_camera,
             float(rate) if rate else _measured_rate(log, name),
-            metadata.get(channels.META_BUCKET) or bucket,
+            metadata.get(channels.META_BUCKET) or channels.bucket_of_width(found.width),
         )
     except (CalibError, ValueError) as error:
         raise LogError(f"{log.path}: camera '{name}': {error}") from error

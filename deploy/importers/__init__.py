@@ -1,0 +1,1 @@
+"""Other people's recordings, made into logs: one module for each kind."""
