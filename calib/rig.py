@@ -192,10 +192,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML forbids a key twice in one mapping, PyYAML keeps the last: here it is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
+        seen: list[Any] = []
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key.value}' is given twice", key.start_mark
+                    problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark
                 )
+            seen.append(key.value)
         return super().construct_mapping(node, deep)

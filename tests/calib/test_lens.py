@@ -136,7 +136,7 @@ def test_fisheye_stops_where_its_polynomial_turns_back():
     # t (1 - 0.2 t^2) peaks at t = sqrt(1 / 0.6), 74 degrees.
     lens = Lens("fisheye", 1000, 1000, 400, 400, 500, 500, (-0.2, 0, 0, 0))
     angles = np.radians([73, 75])
-    pixels, visible = lens.project(np.stack([np.sin(angles), 0 * angles, np.cos(angles)], -1))
+    _, visible = lens.project(np.stack([np.sin(angles), 0 * angles, np.cos(angles)], -1))
     assert visible.tolist() == [True, False]
     peak = (1 / 0.6) ** 0.5 * (1 - 0.2 / 0.6) * 400
     assert np.isnan(lens.unproject([500 + peak + 0.01, 500])).all()

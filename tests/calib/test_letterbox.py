@@ -42,9 +42,8 @@ def test_image_corners_map_to_corners_of_the_placed_image(src_w, src_h, dst_w, d
     corners = box.forward([[-0.5, -0.5], [src_w - 0.5, src_h - 0.5]])
     first = np.array(box.pad) - 0.5
     np.testing.assert_allclose(corners[0], first, atol=1e-8)
-    np.testing.assert_allclose(
-        corners[1], first + (box.resized_width, box.resized_height), atol=1e-8
-    )
+    size = np.array([box.resized_width, box.resized_height])
+    np.testing.assert_allclose(corners[1], first + size, atol=1e-8)
 
 
 @pytest.mark.parametrize("dst", [(640, 480), (320, 240), (2000, 1500), (300, 700)])
