@@ -7,6 +7,7 @@ Format: https://mcap.dev/spec
 """
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ _MESSAGE_HEADER = struct.Struct("<HIQQ")  # channel, sequence, log time, publish
 # What parsing bytes that are not what they claim to be can raise.
 _DAMAGE = (
     *(McapError, struct.error, ValueError, EOFError, RuntimeError, OverflowError),
-    *(MemoryError, zstandard.ZstdError),
+    *(OSError, MemoryError, zstandard.ZstdError),
 )
 
 
@@ -111,9 +112,11 @@ def read_block(stream: BinaryIO, path: Path, block: Block) -> list[RawMessage]:
     try:
         stream.seek(block.offset)
         opcode, length = _record_header(stream)
-        body = stream.read(min(length, RECORD_LIMIT))
+        body = _record_body(stream, length)
         if opcode == Opcode.MESSAGE:
             return [_message(body)]
+        if opcode != Opcode.CHUNK:
+            raise ValueError("the index names a chunk that is not there")
         content = _decompress(Chunk.read(ReadDataStream(io.BytesIO(body))), block.cut)
         records = _records(content)
         return [_message(record) for opcode, record in records if opcode == Opcode.MESSAGE]
@@ -164,14 +167,14 @@ def _walk(stream: BinaryIO, size: int) -> LogIndex:
                 break
             cut = offset + 9 + length > size
             if opcode == Opcode.CHUNK:
-                body = stream.read(min(length, RECORD_LIMIT))
-                _index_chunk(index, Chunk.read(ReadDataStream(io.BytesIO(body))), offset, cut)
+                chunk = Chunk.read(ReadDataStream(io.BytesIO(_record_body(stream, length))))
+                _index_chunk(index, chunk, offset, cut)
             elif opcode == Opcode.MESSAGE and not cut:
                 message = _message(stream.read(_MESSAGE_HEADER.size))
                 channel_ids = frozenset([message.channel_id])
                 index.blocks.append(Block(message.log_time, offset, channel_ids))
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL) and not cut:
-                _define(index, opcode, stream.read(length))
+                _define(index, opcode, _record_body(stream, length))
             offset += 9 + length
     except _DAMAGE:
         pass  # everything before the damage is in the index
@@ -203,6 +206,12 @@ def _record_header(stream: BinaryIO) -> tuple[int, int]:
     """Opcode and length in bytes of the record that starts here."""
     opcode, length = struct.unpack("<BQ", stream.read(9))
     return opcode, length
+
+
+def _record_body(stream: BinaryIO, length: int) -> bytes:
+    """The body that follows a record's header, as far as the file has it."""
+    left = os.fstat(stream.fileno()).st_size - stream.tell()
+    return stream.read(max(0, min(length, left, RECORD_LIMIT)))
 
 
 def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
