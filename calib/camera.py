@@ -33,7 +33,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise RigError(f"name is '{self.name}'; use letters, digits, _ and -")
+            raise RigError(f"name is {self.name!r}; use letters, digits, _ and -")
         if not 0 < self.rate_hz < math.inf:
             raise RigError(f"rate_hz is {self.rate_hz}; give a number above 0")
         if not self.bucket:

@@ -70,7 +70,7 @@ def load_rig(path_or_name: str | Path) -> Rig:
         ) from error
     except OSError as error:
         raise RigError(f"rig {path}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RigError(f"rig {path}: not valid YAML: {_yaml_problem(error)}; correct it") from error
     try:
         entry = _RigEntry.model_validate(content)
@@ -137,7 +137,7 @@ class _RigEntry(_Entry):
 
 
 def _camera(entry: _CameraEntry) -> Camera:
-    where = f"camera '{entry.name}'"
+    where = f"camera {entry.name!r}"
     if (entry.pose is None) == (entry.ego_from_camera is None):
         raise RigError(f"{where}: give either pose or ego_from_camera, one of the two")
     if entry.pose is not None:
@@ -164,7 +164,7 @@ def _first_problem(error: ValidationError, content: Any) -> str:
     if len(keys) >= 2 and keys[0] == "cameras":
         camera = content["cameras"][keys[1]]
         name = camera.get("name") if isinstance(camera, dict) else None
-        where = f"camera '{name}': " if name else f"cameras[{keys[1]}]: "
+        where = f"camera {name!r}: " if name else f"cameras[{keys[1]}]: "
         keys = keys[2:]
     field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     field = field.lstrip(".") or "entry"
@@ -177,9 +177,14 @@ def _first_problem(error: ValidationError, content: Any) -> str:
             problem = f"{field} is an unknown key with value {value}; remove it or correct its name"
         case "value_error":
             problem = f"{field}: {first['ctx']['error']}"
+        case "too_short" | "too_long":
+            length = first["ctx"].get("min_length") or first["ctx"]["max_length"]
+            problem = f"{field} is {value}; give {length} values"
+        case "model_type" | "dataclass_type":
+            problem = f"{field} is {value}; write it as keys and values"
         case _:
             problem = f"{field} is {value}; {first['msg'][0].lower()}{first['msg'][1:]}"
-    return where + problem
+    return " ".join((where + problem).split())
 
 
 def _yaml_problem(error: Exception) -> str:
@@ -196,7 +201,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark
+                    problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
                 )
             seen.append(key.value)
         return super().construct_mapping(node, deep)

@@ -158,12 +158,17 @@ BAD_VALUES: dict[str, tuple[list[Any], Any, list[str]]] = {
     "unknown rig key": (["maker"], "us", ["maker is an unknown key", "'us'"]),
     "duplicate name": (["cameras", 1, "name"], "front", ["'front' is listed twice"]),
     "name unfit for a topic": (["cameras", 1, "name"], "a/b", ["'a/b'", "use letters"]),
+    "name of two lines": (["cameras", 1, "name"], "a\nb", ["'a\\nb'", "use letters"]),
     "name not text": (["cameras", 1, "name"], False, ["cameras[1]", "name is False"]),
     "nameless": (["cameras", 1, "name"], MISSING, ["cameras[1]", "name is missing"]),
     "zero rate": (["cameras", 0, "rate_hz"], 0, ["'front'", "rate_hz is 0"]),
     "infinite rate": (["cameras", 0, "rate_hz"], float("inf"), ["'front'", "rate_hz", "inf"]),
     "empty bucket": (["cameras", 0, "bucket"], "", ["'front'", "bucket is empty"]),
-    "short position": (["cameras", 0, "pose", "position"], [1, 2], ["'front'", "[1, 2]", "3"]),
+    "short position": (
+        ["cameras", 0, "pose", "position"],
+        [1, 2],
+        ["'front'", "[1, 2]; give 3 values"],
+    ),
     "NaN angle": (["cameras", 0, "pose", "yaw_deg"], float("nan"), ["'front'", "yaw_deg", "nan"]),
     "angle in another unit": (["cameras", 0, "pose", "yaw_rad"], 1, ["'front'", "pose.yaw_rad"]),
     "both poses": (["cameras", 0, "ego_from_camera"], IDENTITY, ["'front'", "one of the two"]),
@@ -183,7 +188,7 @@ BAD_VALUES: dict[str, tuple[list[Any], Any, list[str]]] = {
         np.diag([1.0, 1.0, -1.0, 1.0]).tolist(),
         ["'back'", "determinant -1", "right-handed"],
     ),
-    "camera is text": (["cameras", 1], "back", ["cameras[1]", "'back'"]),
+    "camera is text": (["cameras", 1], "back", ["cameras[1]", "'back'; write it as keys"]),
     "no cameras": (["cameras"], [], ["0 entries", "1 to 16"]),
     "cameras is a number": (["cameras"], 3, ["cameras is 3"]),
 }
@@ -210,11 +215,13 @@ def test_seventeen_cameras_are_too_many(tmp_path: Path):
 
 
 BAD_FILES: dict[str, tuple[str, list[str]]] = {
-    "empty": ("", ["None", "dictionary"]),
-    "list": ("- 1\n", ["[1]", "dictionary"]),
+    "empty": ("", ["None; write it as keys and values"]),
+    "list": ("- 1\n", ["[1]; write it as keys and values"]),
     "broken YAML": ("name: two\ncameras: [\n", ["line 3", "not valid YAML"]),
     "tab": ("name:\n\t- x\n", ["line 2", "not valid YAML"]),
     "control character": ("name: \x07\n", ["not valid YAML"]),
+    "impossible date": ("name: 2024-13-45\n", ["not valid YAML"]),
+    "too deep": ("[" * 5000, ["not valid YAML"]),
     "key twice": ("name: one\nname: two\n", ["line 2", "'name' is given twice"]),
     "foreign tag": ("name: !!python/object:os.system x\n", ["line 1", "not valid YAML"]),
 }
