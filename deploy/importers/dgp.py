@@ -6,12 +6,13 @@ the roof. It is taken for our ego frame, moved in height so that the road seen b
 z = 0 (docs/logs.md says what supports this).
 """
 
-import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -217,9 +218,12 @@ def _road_height(
 def _points(path: Path) -> np.ndarray:
     """(n, 3) metres, in the frame of the lidar."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("not an npz archive")
+        with archive:
             points = np.asarray(archive["data"], float)[:, :3]
-    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, BadZipFile, zlib.error) as error:
         raise LogError(
             f"{path}: no point cloud can be read ({error}); restore the scene"
         ) from error
