@@ -80,10 +80,17 @@ def random_crop(
 def warp(
     sample: Sample, crop_from_image: npt.NDArray[np.float64], height: int, width: int
 ) -> Sample:
-    """Move image, labels and objects by a (2, 3) axis-aligned affine onto a new canvas."""
+    """Move image, labels and objects by a (2, 3) axis-aligned affine onto a new canvas.
+
+    Beside the image its border is repeated, as a plain resize does, and the label is IGNORE.
+    """
     size = (width, height)
     image: npt.NDArray[Any] = cv2.warpAffine(
-        sample.image, crop_from_image, size, flags=cv2.INTER_LINEAR
+        sample.image,
+        crop_from_image,
+        size,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     labels: npt.NDArray[Any] = cv2.warpAffine(
         sample.labels, crop_from_image, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE
