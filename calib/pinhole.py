@@ -102,9 +102,11 @@ class BrownConrady:
     def _valid(
         self, xy: NDArray[np.float64], jacobian: tuple[NDArray[np.float64], ...]
     ) -> NDArray[np.bool_]:
-        """Inside the radius limit, and not folded by the tangential terms either."""
+        """Inside the radius limit, and not folded by the tangential terms either: the symmetric
+        Jacobian is positive definite."""
         a, b, d = jacobian
-        return ((xy**2).sum(axis=-1) < self.squared_radius_limit) & (a * d - b * b > 0)
+        inside = (xy**2).sum(axis=-1) < self.squared_radius_limit
+        return inside & (a > 0) & (a * d - b * b > 0)
 
     @cached_property
     def _radial_table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -99,6 +99,17 @@ def test_pinhole_does_not_fold_the_far_side_into_the_image():
     assert np.isnan(pixels).all()
 
 
+@pytest.mark.parametrize(("axis", "distortion"), [(0, (0, 0, 0, -0.1)), (1, (0, 0, -0.1, 0))])
+def test_tangential_terms_do_not_fold_either(axis: int, distortion: tuple[float, ...]):
+    # Along its axis r - 0.3 r^2 turns back at r = 1.67; at r = 6 both axes have flipped over.
+    lens = Lens("pinhole", 1280, 960, 100, 100, 640, 480, distortion)
+    points = np.array([[0, 0, 1.0], [0, 0, 1], [0, 0, 1]])
+    points[:, axis] = [1.6, 2, 6]
+    pixels, visible = lens.project(points)
+    assert visible.tolist() == [True, False, False]
+    np.testing.assert_allclose(lens.unproject(pixels[0]), points[0] / 3.56**0.5, atol=1e-9)
+
+
 def test_pixels_past_the_fold_have_no_ray():
     # Distorted radius r (1 - 0.35 r^2) peaks at r = sqrt(1 / 1.05).
     peak = (1 / 1.05) ** 0.5 * (1 - 0.35 / 1.05) * FOLDING.fx
