@@ -5,7 +5,7 @@ import importlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class LogMessage:
     schema: str  # name, such as foxglove.CompressedImage; "" if the channel has none
     encoding: str  # protobuf, json, ...
     data: bytes
+    log: Path = field(compare=False)  # that it is from
 
     def decode(self) -> Any:
         """Foxglove protobuf message, or the content of a JSON message.
@@ -39,7 +40,7 @@ class LogMessage:
         Raises:
             LogError: the bytes are damaged, or the type is neither Foxglove protobuf nor JSON.
         """
-        where = f"{self.topic} at {self.stamp_ns} ns"
+        where = f"{self.log}: {self.topic} at {self.stamp_ns} ns"
         try:
             if self.encoding == MessageEncoding.JSON:
                 return json.loads(self.data)
@@ -83,6 +84,15 @@ class LogReader:
         """Schema name of each topic."""
         return {c.topic: self._schema_name(c) for c in self._index.channels.values()}
 
+    def topics_of(self, schema: str) -> set[str]:
+        """Topics that hold protobuf messages of one schema."""
+        return {
+            channel.topic
+            for channel in self._index.channels.values()
+            if self._schema_name(channel) == schema
+            and channel.message_encoding == MessageEncoding.Protobuf
+        }
+
     def metadata(self, topic: str) -> dict[str, str]:
         """Metadata of a channel; empty if the log has no such topic."""
         found = [c.metadata for c in self._index.channels.values() if c.topic == topic]
@@ -120,9 +130,8 @@ class LogReader:
             if end_ns is not None and raw.log_time >= end_ns:
                 return
             channel, schema = known[raw.channel_id]
-            yield LogMessage(
-                channel.topic, raw.log_time, schema, channel.message_encoding, raw.data
-            )
+            encoding = channel.message_encoding
+            yield LogMessage(channel.topic, raw.log_time, schema, encoding, raw.data, self.path)
 
     def images(
         self, start_ns: int | None = None, end_ns: int | None = None
@@ -143,8 +152,7 @@ class LogReader:
     @property
     def image_topics(self) -> list[str]:
         """Topics of camera images, sorted."""
-        found = (t for t, schema in self.topics.items() if schema == IMAGE_SCHEMA)
-        return sorted(topic for topic in found if not channels.is_truth(topic))
+        return sorted(t for t in self.topics_of(IMAGE_SCHEMA) if not channels.is_truth(t))
 
     def _images(
         self, topics: list[str], start_ns: int | None, end_ns: int | None

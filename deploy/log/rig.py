@@ -52,9 +52,8 @@ def read_rig(log: LogReader) -> Rig:
 
 def _collect(log: LogReader) -> tuple[dict[str, CameraCalibration], _Tree]:
     """First calibration of each topic and first transform of each frame; stops once complete."""
-    schemas = log.topics
-    wanted = {t for t, schema in schemas.items() if schema == _CALIBRATION}
-    moving = {t for t, schema in schemas.items() if schema in (_TRANSFORM, _TRANSFORMS)}
+    wanted = log.topics_of(_CALIBRATION)
+    moving = log.topics_of(_TRANSFORM) | log.topics_of(_TRANSFORMS)
     calibrations: dict[str, CameraCalibration] = {}
     tree: _Tree = {}
     for message in log.messages(wanted | moving):

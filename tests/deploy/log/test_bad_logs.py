@@ -35,7 +35,7 @@ def read_everything(path: Path) -> list[LogMessage]:
         try:
             read()
         except LogError as error:
-            assert str(path) in str(error) or "/camera/" in str(error)
+            assert str(path) in str(error)
             assert "\n" not in str(error)
     return messages
 
@@ -182,7 +182,7 @@ def test_damaged_bytes_give_one_line(
     try:
         read_everything(path)
     except LogError as error:
-        assert "flipped.mcap" in str(error) or "/camera/" in str(error) or "/tf" in str(error)
+        assert "flipped.mcap" in str(error)
         assert "\n" not in str(error)
 
 
@@ -382,5 +382,5 @@ def test_image_message_of_garbage(tmp_path: Path) -> None:
     number = writer.register_channel("/camera/main/image", "protobuf", schema)
     writer.add_message(number, 5, b"\xff\xff\xff", 5)
     writer.finish()
-    with pytest.raises(LogError, match=r"/camera/main/image at 5 ns"):
+    with pytest.raises(LogError, match=r"log\.mcap: /camera/main/image at 5 ns"):
         list(LogReader(path).images())

@@ -90,18 +90,40 @@ def test_capture_time_comes_before_log_time(tmp_path: Path) -> None:
     assert [i.stamp_ns for i in log.images()] == [70, 200]
 
 
-def test_images_of_another_encoding_are_refused(tmp_path: Path) -> None:
-    """A ROS 2 bag has the schema's name, but its messages are CDR."""
-    path = tmp_path / "ros.mcap"
+@pytest.mark.parametrize(
+    ("schema", "encoding", "data"),
+    [
+        ("foxglove_msgs/msg/CompressedImage", "cdr", bytes(40)),  # a ROS 2 bag
+        ("foxglove.CompressedImage", "json", b"{}"),
+    ],
+)
+def test_images_of_another_encoding_are_refused(
+    schema: str, encoding: str, data: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.mcap"
     writer = McapWriter(str(path))
     writer.start()
-    schema = writer.register_schema("foxglove_msgs/msg/CompressedImage", "ros2msg", b"")
-    channel = writer.register_channel("/image", "cdr", schema)
-    writer.add_message(channel, 1, b"\0" * 40, 1)
+    number = writer.register_schema(schema, "", b"")
+    writer.add_message(writer.register_channel("/image", encoding, number), 1, data, 1)
+    number = writer.register_schema("foxglove.CameraCalibration", "", b"")
+    writer.add_message(writer.register_channel("/calibration", encoding, number), 1, data, 1)
     writer.finish()
     log = LogReader(path)
-    with pytest.raises(LogError, match=r"ros\.mcap: no foxglove\.CompressedImage channel"):
+    with pytest.raises(LogError, match=r"other\.mcap: no foxglove\.CompressedImage channel"):
         log.images()
-    [message] = log.messages()
-    with pytest.raises(LogError, match="cdr 'foxglove_msgs/msg/CompressedImage' is not read"):
-        message.decode()
+    with pytest.raises(LogError, match=r"other\.mcap: no foxglove\.CameraCalibration message"):
+        _ = log.rig
+
+
+def test_messages_of_unknown_types_stay_encoded(tmp_path: Path) -> None:
+    path = tmp_path / "other.mcap"
+    writer = McapWriter(str(path))
+    writer.start()
+    for topic, encoding in (("/a", "cdr"), ("/b", "protobuf")):
+        number = writer.register_schema("theirs.Thing", "", b"")
+        writer.add_message(writer.register_channel(topic, encoding, number), 1, b"42", 1)
+    writer.finish()
+    for message in LogReader(path).messages():
+        assert message.data == b"42"
+        with pytest.raises(LogError, match=rf"other\.mcap: {message.topic} .*theirs\.Thing"):
+            message.decode()
