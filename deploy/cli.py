@@ -9,7 +9,10 @@ import typer
 
 from calib.errors import CalibError
 from deploy.commands import evaluate, import_
+from deploy.commands.bench import bench
+from deploy.commands.doctor import doctor
 from deploy.commands.export import export
+from deploy.commands.replay import replay
 from deploy.commands.train import train
 from deploy.errors import DeployError
 from export.errors import ExportError
@@ -27,6 +30,9 @@ app.add_typer(import_.app, name="import")
 app.command("train")(train)
 app.add_typer(evaluate.app, name="evaluate")
 app.command("export")(export)
+app.command("replay")(replay)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
 
 
 def main() -> None:

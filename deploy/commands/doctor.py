@@ -1,0 +1,209 @@
+"""`octoview doctor`: what this machine has, and whether the loop can run on it."""
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import av
+import cv2
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.errors import EngineError
+from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.machine import machine
+
+SCHEMA = "octoview.doctor/1"
+REQUIRED = ("octoview", "numpy", "opencv-python-headless", "onnxruntime", "mcap", "av", "protobuf")
+OPTIONAL = ("moderngl", "torch", "onnx", "safetensors", "faster-coco-eval")
+
+State = Literal["ok", "absent", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `absent`: optional and not there. `failed`: the loop needs it."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+
+
+def doctor(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the findings as JSON.")
+    ] = None,
+) -> None:
+    """Show engines, GPU, processor, codecs, simulator, versions and the shipped model.
+
+    Ends with exit code 1 when something is missing that the loop can't run without.
+
+    Example: octoview doctor --json doctor.json
+    """
+    findings = examine()
+    table = Table("", "", "", "", show_header=False)
+    marks = {"ok": "[green]ok[/]", "absent": "[dim]absent[/]", "failed": "[red]FAILED[/]"}
+    group = None
+    for finding in findings:
+        if finding.group != group:
+            table.add_section()
+        shown = finding.group if finding.group != group else ""
+        group = finding.group
+        table.add_row(shown, finding.name, marks[finding.state], finding.detail)
+    console = Console()
+    console.print(table)
+    failed = [finding for finding in findings if finding.state == "failed"]
+    if json_file is not None:
+        content = {
+            "schema": SCHEMA,
+            "ok": not failed,
+            "machine": machine(),
+            "findings": [asdict(finding) for finding in findings],
+        }
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(content, indent=2) + "\n")
+    for finding in failed:
+        print(f"{finding.group}, {finding.name}: {finding.detail}")
+    if failed:
+        raise typer.Exit(1)
+    print("the loop can run here")
+
+
+def examine() -> list[Finding]:
+    """Everything that is looked at, in the order in which it is shown."""
+    return [
+        *_system(),
+        *_packages(),
+        _engine(),
+        _gpu(),
+        *_codecs(),
+        _simulator(),
+        _model(),
+    ]
+
+
+def _system() -> list[Finding]:
+    computer = machine()
+    features = computer["cpu_features"]
+    assert isinstance(features, list)
+    cores = f"{computer['physical_cores']} cores, {computer['logical_cpus']} logical"
+    return [
+        Finding("machine", "system", "ok", str(computer["system"])),
+        Finding("machine", "processor", "ok", f"{computer['cpu']}, {cores}"),
+        Finding("machine", "instructions", "ok", " ".join(features) or "none that matter"),
+        Finding("machine", "memory", "ok", f"{computer['memory_gib']} GiB"),
+        Finding("python", "python", "ok", f"{platform.python_version()} at {sys.executable}"),
+    ]
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for package in (*REQUIRED, *OPTIONAL):
+        try:
+            findings.append(Finding("python", package, "ok", version(package)))
+        except PackageNotFoundError:
+            required = package in REQUIRED
+            detail = "pip install octoview again" if required else "only for sim, train and export"
+            state: State = "failed" if required else "absent"
+            findings.append(Finding("python", package, state, detail))
+    return findings
+
+
+def _engine() -> Finding:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Finding("engines", "onnxruntime", "failed", f"{error}; pip install onnxruntime")
+    providers = ", ".join(onnxruntime.get_available_providers())
+    detail = (
+        f"{onnxruntime.__version__} ({providers}); chosen, on the CPU: the only engine built in"
+    )
+    return Finding("engines", "onnxruntime", "ok", detail)
+
+
+def _gpu() -> Finding:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Finding("gpu", "nvidia", "absent", "no nvidia-smi; the loop runs on the CPU")
+    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("gpu", "nvidia", "absent", f"nvidia-smi failed: {error}")
+    cards = "; ".join(done.stdout.strip().splitlines())
+    return Finding("gpu", "nvidia", "ok", f"{cards}; not used by the loop yet")
+
+
+def _codecs() -> list[Finding]:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    checks: list[tuple[str, Callable[[], bool]]] = [
+        ("jpeg", lambda: _round_trip(picture, ".jpg")),
+        ("png", lambda: _round_trip(picture, ".png")),
+        ("webp", lambda: _round_trip(picture, ".webp")),
+        ("h264", lambda: _h264_round_trip(picture)),
+    ]
+    findings = []
+    for name, works in checks:
+        try:
+            good, detail = works(), "encodes and decodes"
+        except (cv2.error, av.FFmpegError, ValueError) as error:
+            good, detail = False, str(error).splitlines()[0]
+        findings.append(Finding("codecs", name, "ok" if good else "failed", detail))
+    return findings
+
+
+def _round_trip(picture: np.ndarray, suffix: str) -> bool:
+    data = cv2.imencode(suffix, picture)[1]
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return decoded is not None and decoded.shape == picture.shape
+
+
+def _h264_round_trip(picture: np.ndarray) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "test.mp4")
+        with av.open(path, "w") as container:
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            container.mux(stream.encode(None))
+        with av.open(path) as container:
+            return sum(1 for _ in container.decode(video=0)) == 1
+
+
+def _simulator() -> Finding:
+    """In a process of its own: a broken graphics driver may bring its process down."""
+    program = (
+        "import moderngl; context = moderngl.create_context(standalone=True, backend='egl');"
+        "print(context.info['GL_RENDERER'])"
+    )
+    name = "EGL"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("simulator", name, "absent", str(error))
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return Finding("simulator", name, "absent", f"{reason}; only `octoview sim` needs it")
+    return Finding("simulator", name, "ok", done.stdout.strip())
+
+
+def _model() -> Finding:
+    path = shipped_model()
+    try:
+        spec = load_engine(path).spec
+    except EngineError as error:
+        return Finding("model", path.name, "failed", str(error))
+    return Finding("model", path.name, "ok", f"preset {spec.preset}, spec hash {spec.hash[:12]}")

@@ -1,0 +1,75 @@
+"""`octoview replay`: the main job, a log through the loop."""
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from deploy.commands.progress import Ticker
+from deploy.loop.clock import LockstepClock, RealTimeClock
+from deploy.loop.engine import shipped_model
+from deploy.loop.pipeline import TickResult
+from deploy.loop.replay import replay as run
+from deploy.sinks.report import tables
+
+
+class Clock(str, Enum):
+    """How the log's time passes."""
+
+    lockstep = "lockstep"
+    real = "real"
+
+
+def replay(
+    log: Annotated[Path, typer.Argument(help="MCAP log with images and calibration.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/replay"),
+    model: Annotated[
+        Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
+    ] = None,
+    clock: Annotated[
+        Clock, typer.Option(help="lockstep drops nothing, real keeps the pace of the log.")
+    ] = Clock.lockstep,
+    rate: Annotated[
+        float, typer.Option(min=0.01, help="Speed of the real clock; 1 is as recorded.")
+    ] = 1.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report here too.")
+    ] = None,
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
+    ] = True,
+) -> None:
+    """Run a recorded log through the network and put all cameras together in one map.
+
+    Writes perception.mcap, report.json, mosaic.mp4 and mosaic.png.
+
+    Example: octoview replay deploy/samples/hw2.mcap --out out/demo
+    """
+    with Ticker(f"replaying {log.name}", None, "tick") as ticker:
+
+        def progress(result: TickResult) -> None:
+            unwell = [n for n, frame in result.frames.frames.items() if frame.status != "ok"]
+            note = f"{len(result.ego.objects)} objects"
+            ticker.advance(f"{note}, not ok: {', '.join(unwell)}" if unwell else note)
+
+        content = run(
+            log,
+            model or shipped_model(),
+            out,
+            clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate),
+            mosaic=mosaic,
+            progress=progress,
+        )
+    console = Console()
+    console.print(tables(content))
+    for name, note in content["frames"]["first_unusable"].items():
+        console.print(f"{name}: first unusable frame: {note}", highlight=False, soft_wrap=True)
+    if content["log"]["truncated"]:
+        console.print(f"{log} is cut off; it was read up to the cut", highlight=False)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(content, indent=2) + "\n")
+    console.print(f"wrote {out}", highlight=False, soft_wrap=True)

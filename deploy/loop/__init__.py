@@ -1,0 +1,1 @@
+"""The eight-camera loop: frame sets, preprocess, engine, decode, fuse."""

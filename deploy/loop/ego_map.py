@@ -1,0 +1,81 @@
+"""The loop's result in the ego frame: a bird's-eye drivable grid and one object list in metres."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Length, width, height in metres assumed for an object, since the network gives only its place.
+SIZE_PRIORS: dict[str, tuple[float, float, float]] = {
+    "vehicle": (4.5, 1.9, 1.6),
+    "pedestrian": (0.6, 0.6, 1.75),
+    "cyclist": (1.8, 0.6, 1.75),
+}
+
+
+@dataclass(frozen=True)
+class GridSpec:
+    """A grid on the ground plane of the ego frame, metres. Row 0 is at `y_min`, column 0 at
+    `x_min`: x forward runs along columns, y left along rows."""
+
+    x_min: float = -20.0
+    x_max: float = 40.0
+    y_min: float = -20.0
+    y_max: float = 20.0
+    cell: float = 0.2
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows (y), columns (x)."""
+        rows = (self.y_max - self.y_min) / self.cell
+        columns = (self.x_max - self.x_min) / self.cell
+        return round(rows), round(columns)
+
+    def centres(self) -> NDArray[np.float64]:
+        """Ego points (rows, columns, 3) of the cell centres, z = 0."""
+        rows, columns = self.shape
+        return self._points(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
+
+    def corners(self) -> NDArray[np.float64]:
+        """Ego points (rows + 1, columns + 1, 3) of the cell corners, z = 0."""
+        rows, columns = self.shape
+        return self._points(np.arange(columns + 1.0), np.arange(rows + 1.0))
+
+    def _points(self, columns: NDArray, rows: NDArray) -> NDArray[np.float64]:
+        x, y = np.meshgrid(self.x_min + columns * self.cell, self.y_min + rows * self.cell)
+        return np.stack([x, y, np.zeros_like(x)], axis=-1)
+
+
+@dataclass(frozen=True)
+class MapObject:
+    """One object on the ground plane, seen by one or more cameras.
+
+    `x`, `y`: centre of its footprint, ego frame, metres. `sigma`: how far off that may be for the
+    cameras' resolution there, metres. `size`: length, width, height from SIZE_PRIORS.
+    """
+
+    label: str
+    score: float
+    x: float
+    y: float
+    sigma: float
+    cameras: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[float, float, float]:
+        return SIZE_PRIORS.get(self.label, (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class EgoMap:
+    """Everything the cameras saw together.
+
+    `drivable`: float32 (rows, columns), probability that the cell is drivable ground; 0 where not
+    `seen`. `seen`: bool (rows, columns). A cell that no camera sees, or that every camera sees
+    something standing in front of, is not seen: unknown, never free. `objects`: nearest first.
+    """
+
+    grid: GridSpec
+    drivable: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    objects: tuple[MapObject, ...]

@@ -1,0 +1,133 @@
+"""ONNX Runtime on the CPU."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from deploy.errors import EngineError
+from deploy.loop.machine import physical_cores
+from perception.errors import SpecError
+from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec, TensorSpec
+
+_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeEngine:
+    """See `Engine`. Equal input gives equal bytes out: the runtime's deterministic mode is on.
+
+    Raises EngineError when the file is missing or damaged, has no ModelSpec, or differs from it.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
+        self.threads = threads or physical_cores()
+        self.name = f"onnxruntime {ort.__version__} CPU"
+        self._session = _open(path, self.threads)
+        self.spec = _read_spec(path, self._session)
+        _check_tensors(path, self._session, self.spec)
+        self._outputs = [tensor.name for tensor in self.spec.outputs]
+
+    def infer(self, images: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
+        """See `Engine.infer`."""
+        try:
+            arrays = self._session.run(self._outputs, {self.spec.input.name: images})
+        except Exception as error:  # the runtime's exceptions share no base but this one
+            raise EngineError(
+                f"{self.path}: can't run on images {images.shape}: {_first_line(error)}; "
+                "export the model again"
+            ) from error
+        for tensor, array in zip(self.spec.outputs, arrays, strict=True):
+            expected = _expected_shape(tensor, images.shape, self.spec.output_stride)
+            if array.shape != expected:
+                raise EngineError(
+                    f"{self.path}: output '{tensor.name}' is {array.shape}, its spec says "
+                    f"{expected}; export the model again"
+                )
+        return dict(zip(self._outputs, arrays, strict=True))
+
+
+def _open(path: Path, threads: int) -> ort.InferenceSession:
+    if not path.is_file():
+        raise EngineError(f"{path}: no such model; check the path, or `octoview export` one")
+    # Flushing denormals holds for this thread too, and numpy warns when it first measures its
+    # smallest numbers under it: let it measure them before.
+    np.finfo(np.float32), np.finfo(np.float64)
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    # Denormal floats run up to 100 times slower than others; activations near zero produce them.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions share no base but this one
+        raise EngineError(
+            f"{path}: is no model that onnxruntime {ort.__version__} can load "
+            f"({_first_line(error)}); export it again"
+        ) from error
+
+
+def _read_spec(path: Path, session: ort.InferenceSession) -> ModelSpec:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if SPEC_KEY not in metadata:
+        raise EngineError(
+            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
+        )
+    try:
+        spec = ModelSpec.from_json(metadata[SPEC_KEY])
+    except SpecError as error:
+        raise EngineError(f"{path}: {error}") from error
+    if spec.hash != metadata.get(SPEC_HASH_KEY):
+        raise EngineError(
+            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
+            f"{spec.hash[:12]}; export the model again"
+        )
+    return spec
+
+
+def _check_tensors(path: Path, session: ort.InferenceSession, spec: ModelSpec) -> None:
+    """Names, types and ranks in the graph against the spec; sizes are checked when it runs."""
+    for kind, expected, found in (
+        ("input", (spec.input,), session.get_inputs()),
+        ("output", spec.outputs, session.get_outputs()),
+    ):
+        by_name = {tensor.name: tensor for tensor in found}
+        if sorted(by_name) != sorted(tensor.name for tensor in expected):
+            raise EngineError(
+                f"{path}: {kind}s are {', '.join(by_name)}, its spec says "
+                f"{', '.join(tensor.name for tensor in expected)}; export the model again"
+            )
+        for tensor in expected:
+            node = by_name[tensor.name]
+            if node.type != _TYPES[tensor.dtype] or len(node.shape) != len(tensor.shape):
+                raise EngineError(
+                    f"{path}: {kind} '{tensor.name}' is {node.type} {node.shape}, its spec says "
+                    f"{tensor.dtype} {list(tensor.shape)}; export the model again"
+                )
+    channels = session.get_inputs()[0].shape[1]
+    if channels != spec.input.shape[1]:
+        raise EngineError(
+            f"{path}: input takes {channels} channels, its spec says {spec.input.shape[1]}; "
+            "export the model again"
+        )
+
+
+def _expected_shape(
+    tensor: TensorSpec, images: tuple[int, ...], output_stride: int
+) -> tuple[int, ...]:
+    batch, _, height, width = images
+    sizes = {
+        "batch": batch,
+        f"height/{output_stride}": height // output_stride,
+        f"width/{output_stride}": width // output_stride,
+    }
+    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)

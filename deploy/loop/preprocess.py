@@ -1,0 +1,92 @@
+"""Preprocess reference: camera images to network input, exactly as ModelSpec says.
+
+Every other implementation (native, CUDA) is held to this one by tests.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.letterbox import Letterbox
+from calib.rig import Camera, Rig
+from deploy.loop.frames import FrameSet
+from perception.spec import ModelSpec
+
+
+def preprocess(
+    image: NDArray[np.uint8], letterbox: Letterbox, spec: ModelSpec, out: NDArray[np.float32]
+) -> None:
+    """Write one image, uint8 (H, W, 3) BGR, into `out`, float32 (3, height, width) RGB.
+
+    Bilinear resize in uint8 (OpenCV's INTER_LINEAR), then x * 1/(255 std) - mean/std in float32.
+    Writes only the part inside the letterbox: `out` holds zeros, which are `mean`, around it.
+    """
+    size = letterbox.resized_width, letterbox.resized_height
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    left, top = letterbox.pad
+    inside = out[:, top : top + size[1], left : left + size[0]]
+    # Splitting first makes the reads of the float pass contiguous: 0.3 ms instead of 0.55 ms for
+    # 640x480 with strided reads, 1.1 ms with cv2.LUT.
+    blue, green, red = cv2.split(resized)
+    for plane, values, mean, std in zip(
+        inside, (red, green, blue), spec.mean, spec.std, strict=True
+    ):
+        np.multiply(values, np.float32(1 / (255 * std)), out=plane, dtype=np.float32)
+        plane -= np.float32(mean / std)
+
+
+class Batch:
+    """The cameras of one bucket and their input tensor, allocated once.
+
+    Every camera keeps its slot and the batch keeps its size: a camera without an image leaves
+    zeros. So shapes and latency never change, and no camera's result depends on another's.
+    """
+
+    def __init__(self, bucket: str, cameras: tuple[Camera, ...], spec: ModelSpec) -> None:
+        self.bucket = bucket
+        self.cameras = cameras
+        self._spec = spec
+        size = spec.bucket(bucket)
+        self.letterboxes = {
+            camera.name: Letterbox.fit(
+                camera.lens.width, camera.lens.height, size.width, size.height
+            )
+            for camera in cameras
+        }
+        shape = (len(cameras), 3 * spec.frames, size.height, size.width)
+        self.images = np.zeros(shape, np.float32)
+        self._filled_at: dict[str, int] = {}  # camera -> index of the set its slot was filled from
+
+    def fill(self, frames: FrameSet) -> frozenset[str]:
+        """Preprocess the set's images into `images`, float32 (cameras, channels, height, width).
+
+        Returns the cameras whose previous frame is missing, so that the current one stands in for
+        it; only possible for a network of two frames.
+        """
+        repeated = set()
+        for camera, slot in zip(self.cameras, self.images, strict=True):
+            image = frames.frames[camera.name].image
+            if image is None:
+                if self._filled_at.pop(camera.name, None) is not None:
+                    slot[:] = 0
+                continue
+            if self._spec.frames == 2:
+                slot[:3] = slot[3:]
+            preprocess(image, self.letterboxes[camera.name], self._spec, slot[-3:])
+            if self._spec.frames == 2 and self._filled_at.get(camera.name) != frames.index - 1:
+                slot[:3] = slot[3:]
+                repeated.add(camera.name)
+            self._filled_at[camera.name] = frames.index
+        return frozenset(repeated)
+
+
+def make_batches(rig: Rig, spec: ModelSpec) -> list[Batch]:
+    """One batch per bucket of the rig, in order of the rig's cameras.
+
+    Raises SpecError when a camera names a bucket that the model does not have.
+    """
+    buckets = dict.fromkeys(camera.bucket for camera in rig)
+    return [
+        Batch(bucket, tuple(camera for camera in rig if camera.bucket == bucket), spec)
+        for bucket in buckets
+    ]

@@ -1,0 +1,97 @@
+"""Replay: a whole log through the loop into a folder of results."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import DeployError, LogError
+from deploy.log.reader import LogReader
+from deploy.loop.clock import LockstepClock, RealTimeClock
+from deploy.loop.engine import load_engine
+from deploy.loop.frames import join_frames
+from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.timing import StageTimer
+from deploy.sinks.mcap_sink import McapSink
+from deploy.sinks.mosaic import MosaicSink
+from deploy.sinks.report import Report
+from deploy.sinks.sink import Sink
+
+
+def replay(
+    log: Path,
+    model: Path,
+    out: Path,
+    *,
+    clock: LockstepClock | RealTimeClock,
+    mosaic: bool = True,
+    progress: Callable[[TickResult], None] = lambda result: None,
+) -> dict[str, Any]:
+    """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
+    mosaic.mp4 and mosaic.png into the folder `out`. Returns the report.
+
+    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
+
+    Raises LogError, EngineError, or PerceptionError when rig and model do not fit; then `out` is
+    as it was before.
+    """
+    reader = LogReader(log)
+    rig = reader.rig
+    images = reader.images()
+    engine = load_engine(model)
+    timer = StageTimer()
+    pipeline = Pipeline(rig, engine, timer)
+    report = Report(rig, engine, timer)
+    timer_in_log = timer if clock.name == "real" else None
+    with _appearing_at_once(out) as folder:
+        with ExitStack() as stack:
+            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log)]
+            if mosaic:
+                sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
+            for sink in sinks:
+                stack.enter_context(sink)
+            for encoded in clock.pace(join_frames(images, rig)):
+                result = pipeline.tick(encoded)
+                with timer.stage("sinks"):
+                    for sink in sinks:
+                        sink.write(result)
+                timer.end_tick()
+                report.add(result)
+                progress(result)
+            _check_usable(log, report)
+        content = report.content(log.name, reader.truncated, model.name, clock.description)
+        (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def _check_usable(log: Path, report: Report) -> None:
+    if report.ticks == 0:
+        raise LogError(f"{log}: has no images of its rig's cameras; record or import it again")
+    if report.usable_frames == 0:
+        reasons = (f"{name}: {note}" for name, note in report.notes.items())
+        raise LogError(
+            f"{log}: none of its images can be used ({next(reasons, 'all frozen')}); "
+            "record it again with the calibration of these cameras"
+        )
+
+
+@contextmanager
+def _appearing_at_once(out: Path) -> Iterator[Path]:
+    """A folder beside `out` whose files move into `out` when the block ends well."""
+    if out.exists() and not out.is_dir():
+        raise DeployError(f"{out}: is a file; name a folder for the results")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise DeployError(f"{out}: can't be written ({error.strerror}); choose --out") from error
+    try:
+        yield folder
+        out.mkdir(exist_ok=True)
+        for file in sorted(folder.iterdir()):
+            file.replace(out / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

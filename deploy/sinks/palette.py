@@ -1,0 +1,37 @@
+"""Colours of pictures and logs: written here once, RGB 0..255."""
+
+from deploy.loop.frames import Status
+
+Rgb = tuple[int, int, int]
+
+DRIVABLE: Rgb = (46, 196, 160)
+OBJECTS: dict[str, Rgb] = {
+    "vehicle": (255, 176, 59),
+    "pedestrian": (255, 92, 108),
+    "cyclist": (120, 168, 255),
+}
+OTHER_OBJECT: Rgb = (200, 200, 200)
+STATUS: dict[Status, Rgb] = {
+    "ok": (46, 196, 160),
+    "late": (255, 202, 87),
+    "frozen": (120, 168, 255),
+    "corrupt": (255, 92, 108),
+    "missing": (255, 92, 108),
+}
+
+BACKGROUND: Rgb = (13, 17, 23)
+PANEL: Rgb = (20, 26, 34)
+GROUND: Rgb = (46, 56, 68)  # seen, not drivable
+LINE: Rgb = (62, 74, 90)
+FAINT: Rgb = (110, 124, 142)
+TEXT: Rgb = (226, 232, 240)
+
+
+def object_colour(label: str) -> Rgb:
+    """Colour of an object class."""
+    return OBJECTS.get(label, OTHER_OBJECT)
+
+
+def bgr(colour: Rgb) -> Rgb:
+    """The colour in OpenCV's channel order."""
+    return colour[2], colour[1], colour[0]
