@@ -47,7 +47,8 @@ class Ticker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:  # elsewhere stopping would print empty lines
+            self._bar.stop()
 
     def advance_to(self, done: int, note: str = "") -> None:
         """Say that `done` units are finished; `note` is shown beside them."""
