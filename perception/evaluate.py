@@ -162,7 +162,10 @@ def detections_in_source(
     labels: npt.NDArray[np.int64],
     placement: Letterbox,
 ) -> Detections:
-    """The network's (K, 4) boxes in pixels of the source image, clipped to it; empty ones go."""
+    """The network's (K, 4) boxes in pixels of the source image, clipped to it.
+
+    Boxes outside it, and the places that top-K fills with a score of 0, are left out.
+    """
     corners = placement.inverse(boxes.reshape(-1, 2, 2))
     limit = np.array([placement.src_width, placement.src_height]) - 0.5
     corners = np.clip(corners, -0.5, limit)
