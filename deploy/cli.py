@@ -8,7 +8,7 @@ import sys
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import evaluate, import_
+from deploy.commands import evaluate, import_, sim
 from deploy.commands.bench import bench
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(sim.app, name="sim")
 app.add_typer(import_.app, name="import")
 app.command("train")(train)
 app.add_typer(evaluate.app, name="evaluate")
