@@ -871,7 +871,7 @@ class World:
                     self._walker(street, s + rng.normal(0, 0.3), float(d), direction, speed, z)
 
     def _bikes(self, street: Street) -> None:
-        rng, line = self.rng, street.line
+        rng = self.rng
         rate = {"city": 0.022, "town": 0.021, "suburb": 0.017, "country": 0.01}[
             self.theme
         ] * rng.uniform(0.4, 1.8)
@@ -895,33 +895,25 @@ class World:
             )
             apart = np.diff(stations, prepend=-10.0) > 2.4  # never one inside another
             for s in stations[apart]:
-                rider = actors.Cyclist(rng)
-                phase, offset = float(rng.uniform(0, 6.28)), float(side * d + rng.normal(0, 0.15))
+                self._rider(street, float(s), float(side * d), direction, speed, z)
 
-                def pose(
-                    t: float, s: float = float(s), offset: float = offset, z: float = z
-                ) -> Pose | None:
-                    here = s + direction * speed * t
-                    if not street.start < here < street.end or (
-                        z > 0 and not street.clear(here, 0)
-                    ):
-                        return None
-                    x, y = line.at(here, offset)
-                    return (
-                        float(x),
-                        float(y),
-                        float(line.yaw(here)) + (0.0 if direction > 0 else np.pi),
-                    )
+    def _rider(
+        self, street: Street, s: float, d: float, direction: int, speed: float, z: float
+    ) -> None:
+        rider, line = actors.Cyclist(self.rng), street.line
+        phase, offset = float(self.rng.uniform(0, 6.28)), d + float(self.rng.normal(0, 0.15))
 
-                self._actors.append(
-                    _Actor(
-                        "cyclist",
-                        rider.size,
-                        pose,
-                        lambda t, rider=rider, phase=phase: rider.mesh(phase + 1.3 * speed * t),
-                        z,
-                    )
-                )
+        def pose(t: float) -> Pose | None:
+            here = s + direction * speed * t
+            if not street.start < here < street.end or (z > 0 and not street.clear(here)):
+                return None
+            x, y = line.at(here, offset)
+            return float(x), float(y), float(line.yaw(here)) + (0.0 if direction > 0 else np.pi)
+
+        def mesh(t: float) -> np.ndarray:
+            return rider.mesh(phase + 1.3 * speed * t)
+
+        self._actors.append(_Actor("cyclist", rider.size, pose, mesh, z))
 
     def _crossers(self) -> None:
         """People on the road, kept only where no vehicle comes near within the duration."""
