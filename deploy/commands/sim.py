@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,49 @@ app = typer.Typer(
 _RIG = typer.Option(help="Rig file or built-in name.")
 _SEED = typer.Option(min=0, help="Equal seeds give equal bytes.")
 _JSON = typer.Option("--json", help="Write the figures as JSON.")
+
+
+@app.command()
+def log(
+    out: Annotated[Path, typer.Argument(help="Log to write, .mcap.")],
+    rig: Annotated[str, _RIG] = "hw2",
+    seconds: Annotated[float, typer.Option(min=0.001, help="Length of the drive.")] = 3.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames/s of each camera.")] = 10.0,
+    seed: Annotated[int, _SEED] = 0,
+    truth: Annotated[bool, typer.Option("--truth", help="Also labels and 3D boxes.")] = False,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the images.")] = 75,
+    format_: Annotated[
+        Literal["jpeg", "webp"], typer.Option("--format", help="Of the images.")
+    ] = "jpeg",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json_file: Annotated[Path | None, _JSON] = None,
+) -> None:
+    """Write a log of one drive: all cameras of a rig through one random world.
+
+    Example: octoview sim log out/street.mcap --seconds 3 --rate 10 --seed 7 --truth
+    """
+    try:
+        from deploy.importers.synthetic import write_drive
+        from perception.synthetic.drive import Drive
+    except ImportError as error:
+        raise _missing(error) from error
+    drive = Drive(load_rig(rig), seed, seconds, rate, truth, format_, quality)
+    began = time.perf_counter()
+    with Ticker("sim log", drive.count * len(drive.rig), "image") as ticker:
+        images = write_drive(drive, out, ticker.advance_to, workers)
+    wall = time.perf_counter() - began
+    size = out.stat().st_size
+    print(
+        f"{out}: {images} images in {wall:.1f} s ({images / wall:.1f} views/s), {size / 1e6:.1f} MB"
+    )
+    if json_file:
+        report = {
+            "images": images,
+            "seconds": wall,
+            "views_per_second": images / wall,
+            "bytes": size,
+        }
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 @app.command()

@@ -5,7 +5,6 @@ has its own look, and each view its own camera faults and a slightly misplaced c
 """
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -19,6 +18,7 @@ import numpy as np
 from calib.rig import Camera, Rig
 from perception.errors import DatasetError
 from perception.spec import PRESETS
+from perception.synthetic.drive import start_worker
 from perception.synthetic.light import random_exposure
 from perception.synthetic.renderer import Renderer, View
 from perception.synthetic.truth import MAX_OCCLUSION, MIN_HEIGHT
@@ -61,7 +61,7 @@ def write_views(
     ]
     entries: list[dict[str, Any]] = []
     # Fresh processes: an OpenGL context does not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
         for part in pool.map(_render_world, tasks):
             entries += part
             on_done(len(entries))
@@ -79,12 +79,6 @@ def write_views(
 
 
 _renderer: Renderer | None = None
-
-
-def _start_worker() -> None:
-    # One process a core: the rasteriser's and OpenCV's own threads would only compete.
-    os.environ["LP_NUM_THREADS"] = "1"
-    cv2.setNumThreads(1)
 
 
 def _render_world(task: tuple[Path, Rig, int, int, int]) -> list[dict[str, Any]]:

@@ -1,0 +1,85 @@
+"""A drive through a synthetic world made into a log."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
+from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
+from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
+
+from deploy.log import channels
+from deploy.log.boxes import Box, to_scene_update
+from deploy.log.rotation import to_quaternion
+from deploy.log.stamps import to_timestamp
+from deploy.log.writer import LogWriter
+from perception.synthetic.drive import Drive, Instant, instants
+
+MAP_FRAME = "map"
+
+
+def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], workers: int = 2) -> int:
+    """Render `drive` into the log `out`: rig, images, pose of the ego vehicle in the map frame
+    on /tf, and with `drive.truth` label images and 3D boxes. Stamps start at 0.
+
+    A box's metadata holds for every camera that sees the object its visible 2D box in pixels
+    (`box/CAMERA`: x0 y0 x1 y1) and its `occlusion/CAMERA`. `progress` is told the images done.
+    Returns their number.
+
+    Raises:
+        LogError: `out` can't be written.
+        PerceptionError: this machine can't render.
+    """
+    images = 0
+    with LogWriter(out) as log:
+        log.rig(drive.rig, 0)
+        for instant in instants(drive, workers):
+            stamp_ns = round(instant.t * 1e9)
+            log.message(channels.TRANSFORMS, _ego_pose(instant, stamp_ns), stamp_ns)
+            for name, shot in instant.shots.items():
+                log.image(name, stamp_ns, shot.image, drive.format)
+                if shot.labels is not None:
+                    scene = CompressedImage(
+                        timestamp=to_timestamp(stamp_ns),
+                        frame_id=name,
+                        data=shot.labels,
+                        format="png",
+                    )
+                    log.message(channels.truth_scene_topic(name), scene, stamp_ns)
+            if drive.truth:
+                boxes = to_scene_update(_boxes(instant), stamp_ns)
+                log.message(channels.TRUTH_OBJECTS, boxes, stamp_ns)
+            images += len(instant.shots)
+            progress(images)
+    return images
+
+
+def _ego_pose(instant: Instant, stamp_ns: int) -> FrameTransform:
+    x, y, z, w = to_quaternion(instant.world_from_ego[:3, :3])
+    px, py, pz = instant.world_from_ego[:3, 3].tolist()
+    return FrameTransform(
+        timestamp=to_timestamp(stamp_ns),
+        parent_frame_id=MAP_FRAME,
+        child_frame_id=channels.EGO_FRAME,
+        translation=Vector3(x=px, y=py, z=pz),
+        rotation=Quaternion(x=x, y=y, z=z, w=w),
+    )
+
+
+def _boxes(instant: Instant) -> list[Box]:
+    """One box for each object that any camera sees."""
+    boxes: dict[int, Box] = {}
+    for camera, shot in instant.shots.items():
+        for truth in shot.objects:
+            if truth.instance not in boxes:
+                c, s = np.cos(truth.yaw), np.sin(truth.yaw)
+                pose = np.eye(4)
+                pose[:2, :2] = [[c, -s], [s, c]]
+                pose[:3, 3] = truth.position
+                pose[2, 3] += truth.size[2] / 2
+                boxes[truth.instance] = Box(str(truth.instance), truth.kind, pose, truth.size)
+            metadata = boxes[truth.instance].metadata
+            metadata[f"box/{camera}"] = " ".join(f"{value:.1f}" for value in truth.box)
+            metadata[f"occlusion/{camera}"] = f"{truth.occlusion:.2f}"
+    return [boxes[key] for key in sorted(boxes)]
