@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 import typer
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.table import Table
 
 from deploy.errors import EngineError
@@ -52,7 +52,10 @@ def doctor(
     Example: octoview doctor --json doctor.json
     """
     findings = examine()
-    table = Table("", "", "", "", show_header=False)
+    table = Table(show_header=False)
+    overflows: tuple[OverflowMethod, ...] = ("ellipsis", "ellipsis", "ellipsis", "fold")
+    for overflow in overflows:
+        table.add_column(overflow=overflow)
     marks = {"ok": "[green]ok[/]", "absent": "[dim]absent[/]", "failed": "[red]FAILED[/]"}
     group = None
     for finding in findings:

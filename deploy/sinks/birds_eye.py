@@ -22,7 +22,6 @@ from deploy.sinks.drawing import (
 from deploy.sinks.palette import (
     BACKGROUND,
     DRIVABLE,
-    FAINT,
     GROUND,
     LINE,
     STATUS,
@@ -118,7 +117,7 @@ class BirdsEye:
             draw_circle(image, (x, y), reach, LINE, line=1)
             # Off our own lane, where objects have their labels.
             at = (x + reach * math.sin(RING_LABEL), y - reach * math.cos(RING_LABEL))
-            draw_text(image, f"{radius} m", at, TEXT_HEIGHT, FAINT, anchor="centre")
+            draw_text(image, f"{radius} m", at, TEXT_HEIGHT, TEXT, anchor="centre")
 
     def _object(self, image: Image, thing: MapObject) -> None:
         colour = object_colour(thing.label)

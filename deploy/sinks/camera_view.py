@@ -13,6 +13,7 @@ from deploy.sinks.drawing import (
     draw_circle,
     draw_label,
     draw_text,
+    elide,
     plain,
     shrink,
     text_width,
@@ -48,9 +49,7 @@ def draw_camera(tile: Image, frame: Frame, result: CameraResult | None) -> None:
             anchor="centre",
             weight=2,
         )
-        note = frame.note
-        while note and text_width(note, 7) > width - 16:
-            note = note[:-4].rstrip() + "..."[: len(note) - 1]
+        note = elide(frame.note, 7, width - 16)
         draw_text(tile, note, (width / 2, height / 2 + 18), 7, FAINT, anchor="centre")
     else:
         source_height, source_width = frame.image.shape[:2]
@@ -126,7 +125,7 @@ def _draw_brackets(tile: Image, box: tuple[int, int, int, int], colour: Rgb) -> 
 
 
 def _draw_name(tile: Image, name: str, state: Rgb) -> None:
-    text = name.replace("_", " ")
+    text = elide(name.replace("_", " "), TEXT_HEIGHT, tile.shape[1] - 34)
     width, height = text_width(text, TEXT_HEIGHT) + 34, 24
     plate = tile[:height, :width]
     plate[:] = np.rint(plate * 0.25 + np.asarray(bgr(PANEL)) * 0.75)

@@ -63,6 +63,14 @@ def text_width(text: str, height: float, weight: float = 1.4) -> int:
     return _glyphs(text, height, weight).shape[1]
 
 
+def elide(text: str, height: float, width: float) -> str:
+    """`text`, or as much of its start as fits into `width` pixels, with dots."""
+    if text_width(text, height) <= width:
+        return text
+    fitting = (f"{text[:end].rstrip()}..." for end in range(len(text) - 1, 0, -1))
+    return next((short for short in fitting if text_width(short, height) <= width), "")
+
+
 def draw_text(
     image: Image,
     text: str,

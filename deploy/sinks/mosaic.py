@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 
@@ -15,7 +16,7 @@ from deploy.loop.ego_map import GridSpec
 from deploy.loop.pipeline import TickResult
 from deploy.sinks.birds_eye import BirdsEye
 from deploy.sinks.camera_view import draw_camera
-from deploy.sinks.drawing import Image, draw_circle, draw_text, plain, text_width
+from deploy.sinks.drawing import Image, draw_circle, draw_text, elide, plain, text_width
 from deploy.sinks.palette import (
     BACKGROUND,
     DRIVABLE,
@@ -96,7 +97,7 @@ class Mosaic:
         for status, number in states.most_common():
             text = f"{number} cameras {status}" if number != 1 else f"1 camera {status}"
             left = _counter(canvas, text, STATUS[status], left, middle)
-        tick = f"rig {self._rig.name}, tick {result.frames.index}"
+        tick = f"rig {elide(self._rig.name, 10, 240)}, tick {result.frames.index}"
         right = self._map_at[0] - MARGIN
         draw_text(canvas, tick, (right, middle), 10, FAINT, anchor="right")
         labels = Counter(thing.label for thing in result.ego.objects)
@@ -157,19 +158,32 @@ def _tiles(rig: Rig, width: int, height: int, aspect: float) -> tuple[dict[str, 
 
 
 def seating(rig: Rig, rows: int, columns: int) -> dict[str, tuple[int, int]]:
-    """A cell (row, column) for each camera: the free one nearest to where it looks, as seen from
-    above with forward up; cameras earlier in the rig choose first."""
+    """A cell (row, column) for each camera, near where it looks, as seen from above with forward
+    up: each takes the nearest free cell, then pairs change places as long as that helps."""
     free = [(row, column) for row in range(rows) for column in range(columns)]
-    seats = {}
+    wanted, seats = {}, {}
     for camera in rig:
         forward, leftward = camera.ego_from_camera[:2, 2]
         longest = max(abs(forward), abs(leftward), 1e-6)
-        wanted = (
+        place = (
             (rows - 1) * (0.5 - 0.5 * forward / longest),
             (columns - 1) * (0.5 - 0.5 * leftward / longest),
         )
-        seats[camera.name] = min(free, key=lambda cell: math.dist(cell, wanted))
+        wanted[camera.name] = place
+        seats[camera.name] = min(free, key=lambda cell: math.dist(cell, place))
         free.remove(seats[camera.name])
+
+    def off(name: str, cell: tuple[int, int]) -> float:
+        return math.dist(cell, wanted[name]) ** 2
+
+    better = True
+    while better:
+        better = False
+        for a, b in combinations(rig.names, 2):
+            now, changed = off(a, seats[a]) + off(b, seats[b]), off(a, seats[b]) + off(b, seats[a])
+            if changed < now - 1e-9:
+                seats[a], seats[b] = seats[b], seats[a]
+                better = True
     return seats
 
 

@@ -1,0 +1,123 @@
+"""ONNX Runtime engine: real files, and files that lie."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from deploy.errors import EngineError
+from deploy.loop.engine import load_engine
+from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
+
+
+def images(spec: ModelSpec, n: int = 2, seed: int = 0) -> np.ndarray:
+    shape = (n, 3 * spec.frames, 64, 96)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_outputs_are_those_of_the_spec_for_any_batch_and_size(model: Path, spec: ModelSpec):
+    engine = load_engine(model, threads=1)
+    assert engine.spec == spec
+    for n in (1, 4):
+        outputs = engine.infer(images(spec, n))
+        assert list(outputs) == [tensor.name for tensor in spec.outputs]
+        assert outputs["scene"].shape == (n, len(spec.scene_classes), 16, 24)
+        assert outputs["boxes"].shape == (n, spec.top_k, 4)
+
+
+def test_equal_input_gives_equal_bytes_and_changed_input_does_not(model: Path, spec: ModelSpec):
+    engine, again = load_engine(model), load_engine(model)
+    first = engine.infer(images(spec))
+    assert {k: v.tobytes() for k, v in first.items()} == {
+        k: v.tobytes() for k, v in again.infer(images(spec)).items()
+    }
+    assert engine.infer(images(spec, seed=1))["scene"].tobytes() != first["scene"].tobytes()
+
+
+def test_an_image_gives_the_same_whatever_lies_beside_it(model: Path, spec: ModelSpec):
+    engine = load_engine(model)
+    batch = images(spec, 4)
+    alone = batch.copy()
+    alone[[0, 1, 3]] = 0
+    for name, array in engine.infer(batch).items():
+        assert array[2].tobytes() == engine.infer(alone)[name][2].tobytes()
+
+
+def test_loading_leaves_this_thread_its_denormals(model: Path, spec: ModelSpec):
+    load_engine(model).infer(images(spec))
+    tiny = np.float32(1e-38)
+    assert tiny * np.float32(0.01) > 0
+
+
+def test_two_frame_input(make_model: Callable[..., Path], spec: ModelSpec):
+    two = spec.model_copy(update={"frames": 2})
+    outputs = load_engine(make_model(two)).infer(images(two))
+    assert outputs["scene"].shape[1] == len(spec.scene_classes)
+
+
+def test_missing_and_foreign_files(tmp_path: Path):
+    with pytest.raises(EngineError, match=r"absent\.onnx: no such model"):
+        load_engine(tmp_path / "absent.onnx")
+    for name, content in (("empty.onnx", b""), ("text.onnx", b"hello, this is text")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(EngineError, match=name):
+            load_engine(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "octoview.spec"),
+        ({SPEC_KEY: "{", SPEC_HASH_KEY: "0"}, "spec"),
+        ({SPEC_KEY: '{"preset": "nano"}', SPEC_HASH_KEY: "0"}, "export the model again"),
+    ],
+)
+def test_metadata_must_be_there_and_whole(
+    make_model: Callable[..., Path], spec: ModelSpec, metadata: dict[str, str], message: str
+):
+    path = make_model(spec, metadata)
+    with pytest.raises(EngineError, match=message) as caught:
+        load_engine(path)
+    assert path.name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_changed_spec_no_longer_matches_its_hash(
+    make_model: Callable[..., Path], spec: ModelSpec
+):
+    changed = spec.model_copy(update={"score_threshold": 0.5})
+    path = make_model(spec, {SPEC_KEY: changed.to_json(), SPEC_HASH_KEY: spec.hash})
+    with pytest.raises(EngineError, match="spec hash"):
+        load_engine(path)
+    path = make_model(spec, {SPEC_KEY: spec.to_json()})
+    with pytest.raises(EngineError, match="missing"):
+        load_engine(path)
+
+
+def _of(spec: ModelSpec) -> dict[str, str]:
+    return {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
+
+
+def test_a_graph_that_differs_from_its_spec(make_model: Callable[..., Path], spec: ModelSpec):
+    two = spec.model_copy(update={"frames": 2})
+    with pytest.raises(EngineError, match="3 channels, its spec says 6"):
+        load_engine(make_model(spec, _of(two)))
+
+    path = make_model(spec)
+    renamed = onnx.load(path)
+    renamed.graph.input[0].name = "pictures"
+    renamed.graph.node[0].input[0] = "pictures"
+    onnx.save(renamed, path)
+    with pytest.raises(EngineError, match="inputs are pictures, its spec says images"):
+        load_engine(path)
+
+    fewer = spec.model_copy(update={"top_k": spec.top_k // 2})
+    with pytest.raises(EngineError, match=r"output 'boxes' is \(2, 64, 4\).*\(2, 32, 4\)"):
+        load_engine(make_model(spec, _of(fewer))).infer(images(spec))
+
+
+def test_a_failing_run_is_one_line(model: Path, spec: ModelSpec):
+    with pytest.raises(EngineError) as caught:
+        load_engine(model).infer(np.zeros((1, 5, 64, 96), np.float32))
+    assert "\n" not in str(caught.value) and model.name in str(caught.value)

@@ -1,0 +1,125 @@
+"""The loop as a whole, with a real engine on drawn pictures that differ in every camera."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calib.rig import Rig
+from deploy.log.reader import EncodedImage
+from deploy.loop.engine import Engine, load_engine
+from deploy.loop.frames import EncodedSet
+from deploy.loop.pipeline import Pipeline, TickResult
+
+Images = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Engine:
+    return load_engine(model)
+
+
+def run(rig: Rig, engine: Engine, *ticks: Images) -> list[TickResult]:
+    pipeline = Pipeline(rig, engine)
+    results = []
+    for index, images in enumerate(ticks):
+        encoded = {n: EncodedImage(n, index, data, "jpeg") for n, data in images.items()}
+        results.append(pipeline.tick(EncodedSet(index, index, encoded, frozenset())))
+    return results
+
+
+def bytes_of(result: TickResult, camera: str) -> tuple[bytes, ...]:
+    seen = result.cameras[camera]
+    maps = seen.scene.tobytes(), seen.drivable.tobytes(), seen.ground.tobytes()
+    return (*maps, repr(seen.objects).encode())
+
+
+def test_it_sees_the_drawn_world(rig: Rig, engine: Engine, ticks: list[Images]):
+    (result,) = run(rig, engine, ticks[0])
+    assert list(result.cameras) == list(rig.names)
+    ego = result.ego
+    y = ego.grid.centres()[..., 1]
+    x = ego.grid.centres()[..., 0]
+    near = ego.seen & (np.abs(x) < 12)
+    assert ((ego.drivable > 0.5) == (np.abs(y) < 5.5))[
+        near & (np.abs(np.abs(y) - 5.5) > 0.5)
+    ].mean() > 0.97
+    people = [t for t in ego.objects if t.label == "pedestrian"]
+    assert any(np.hypot(t.x - 7.0, t.y - 6.0) < 2.5 for t in people)
+
+
+def test_one_engine_call_per_bucket(rig: Rig, engine: Engine, ticks: list[Images]):
+    shapes = []
+
+    class Counting:
+        spec, name, threads = engine.spec, engine.name, engine.threads
+
+        def infer(self, images: np.ndarray) -> dict[str, np.ndarray]:
+            shapes.append(images.shape)
+            return engine.infer(images)
+
+    run(rig, Counting(), ticks[0])
+    assert shapes == [(4, 3, 480, 640), (4, 3, 240, 320)]
+
+
+@pytest.mark.parametrize("dead", ["main", "left_repeater"])
+def test_a_dead_camera_changes_no_byte_of_the_others(
+    rig: Rig, engine: Engine, ticks: list[Images], dead: str
+):
+    healthy = run(rig, engine, *ticks[:2])
+    without = {name: data for name, data in ticks[1].items() if name != dead}
+    hurt = run(rig, engine, ticks[0], without)
+    assert dead not in hurt[1].cameras
+    assert hurt[1].frames.frames[dead].status == "missing"
+    for name in without:
+        assert bytes_of(hurt[1], name) == bytes_of(healthy[1], name)
+
+
+def test_a_corrupt_camera_changes_no_byte_of_the_others(
+    rig: Rig, engine: Engine, ticks: list[Images]
+):
+    (healthy,) = run(rig, engine, ticks[0])
+    (hurt,) = run(rig, engine, ticks[0] | {"wide": ticks[0]["wide"][:4000]})
+    assert hurt.frames.frames["wide"].status == "corrupt"
+    for name in hurt.cameras:
+        assert bytes_of(hurt, name) == bytes_of(healthy, name)
+    assert len(hurt.cameras) == 7
+
+
+def test_swapped_cameras_are_noticed(rig: Rig, engine: Engine, ticks: list[Images]):
+    """Each camera's result follows its own picture, and the map shows the mistake."""
+    images = ticks[0]
+    swap = {"left_pillar": images["right_pillar"], "right_pillar": images["left_pillar"]}
+    (right,) = run(rig, engine, images)
+    (wrong,) = run(rig, engine, images | swap)
+    all_bytes = [bytes_of(right, name) for name in rig.names]
+    assert len(set(all_bytes)) == len(rig)
+    assert bytes_of(wrong, "left_pillar")[0] == bytes_of(right, "right_pillar")[0]
+    assert bytes_of(wrong, "left_pillar") != bytes_of(right, "left_pillar")
+    assert bytes_of(wrong, "main") == bytes_of(right, "main")
+    assert wrong.ego.objects != right.ego.objects
+
+
+def test_changed_input_changes_output(rig: Rig, engine: Engine, ticks: list[Images]):
+    first, second = run(rig, engine, *ticks[:2])
+    for name in rig.names:
+        assert bytes_of(first, name) != bytes_of(second, name)
+
+
+def test_a_rig_of_one_camera(rig: Rig, engine: Engine, ticks: list[Images]):
+    alone = Rig("alone", (rig["main"],))
+    (result,) = run(alone, engine, {"main": ticks[0]["main"]})
+    (together,) = run(rig, engine, ticks[0])
+    assert bytes_of(result, "main")[0] == bytes_of(together, "main")[0]
+
+
+def test_every_stage_is_timed(rig: Rig, engine: Engine, ticks: list[Images]):
+    pipeline = Pipeline(rig, engine)
+    encoded = {n: EncodedImage(n, 0, data, "jpeg") for n, data in ticks[0].items()}
+    pipeline.tick(EncodedSet(0, 0, encoded, frozenset()))
+    pipeline.timer.end_tick()
+    summary = pipeline.timer.summary()
+    assert list(summary) == ["decode_image", "preprocess", "engine", "decode", "fuse", "tick"]
+    assert all(values["p50"] > 0 for values in summary.values())
+    total = sum(values["p50"] for name, values in summary.items() if name != "tick")
+    assert summary["tick"]["p50"] == pytest.approx(total, abs=0.01)
