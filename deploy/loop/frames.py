@@ -154,7 +154,11 @@ class FrameDecoder:
 
 
 def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8] | None, str]:
-    """The image as uint8 (H, W, 3) BGR, or None and the reason why it can't be used."""
+    """The image as uint8 (H, W, 3) BGR, or None and the reason why it can't be used.
+
+    A JPEG has no checksum: damage in its middle may still decode, to a wrong picture. The log's
+    own checksums stand against that.
+    """
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)

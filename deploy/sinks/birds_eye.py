@@ -10,11 +10,13 @@ from calib.rig import Camera, Rig
 from deploy.loop.ego_map import EgoMap, GridSpec, MapObject
 from deploy.loop.frames import FrameSet
 from deploy.sinks.drawing import (
+    Box,
     Image,
     blend,
     draw_circle,
     draw_polygon,
     draw_text,
+    overlap,
     plain,
     rounded_rectangle,
     text_width,
@@ -44,8 +46,6 @@ _DIMMED_DRIVABLE = 0.62 * np.array(bgr(DRIVABLE)) + 0.38 * np.array(bgr(BACKGROU
 _FLOOR_COLOURS = np.rint(
     bgr(GROUND) + _STEP[None, :, None] * (_DIMMED_DRIVABLE - bgr(GROUND))
 ).astype(np.uint8)
-
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 
 class BirdsEye:
@@ -139,14 +139,10 @@ class BirdsEye:
         for left in (x + beside, x - beside - width):
             box = (left, y - TEXT_HEIGHT, left + width, y + TEXT_HEIGHT)
             inside = box[0] >= 0 and box[2] <= image.shape[1]
-            if inside and not any(_overlap(box, other) for other in taken):
+            if inside and not any(overlap(box, other) for other in taken):
                 draw_text(image, text, (left, y), TEXT_HEIGHT, object_colour(thing.label))
                 taken.append(box)
                 return
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def coverage(camera: Camera, reach: float) -> NDArray[np.float64]:

@@ -8,13 +8,16 @@ from calib.letterbox import Letterbox
 from deploy.loop.decode import CameraResult, Detection
 from deploy.loop.frames import Frame
 from deploy.sinks.drawing import (
+    Box,
     Image,
     blend,
     draw_circle,
     draw_label,
     draw_text,
     elide,
+    overlap,
     plain,
+    plate,
     shrink,
     text_width,
 )
@@ -31,6 +34,7 @@ from deploy.sinks.palette import (
 
 OVERLAY = 0.38
 TEXT_HEIGHT = 9.0
+LABEL_HEIGHT = 7.0
 # A box lower than this gets no written label: it would hide more than it tells.
 MIN_LABELLED = 22
 
@@ -58,8 +62,12 @@ def draw_camera(tile: Image, frame: Frame, result: CameraResult | None) -> None:
         inside = tile[top : top + fit.resized_height, left : left + fit.resized_width]
         inside[:] = shrink(frame.image, fit.resized_width, fit.resized_height)
         _paint_drivable(inside, result)
-        for detection in sorted(result.objects, key=lambda d: d.ground_point[1]):
+        nearest_last = sorted(result.objects, key=lambda d: d.ground_point[1])
+        for detection in nearest_last:
             _draw_detection(tile, detection, fit)
+        taken: list[Box] = []
+        for detection in reversed(nearest_last):
+            _label_detection(tile, detection, fit, taken)
     _draw_name(tile, frame.camera, STATUS[frame.status])
 
 
@@ -109,9 +117,16 @@ def _draw_detection(tile: Image, detection: Detection, fit: Letterbox) -> None:
     if 0 <= x < tile.shape[1] and 0 <= y < tile.shape[0]:
         draw_circle(tile, (x, y), 3.4, (10, 12, 16))
         draw_circle(tile, (x, y), 2.4, colour)
-    if y1 - y0 >= MIN_LABELLED:
-        text = f"{detection.label} {detection.score:.0%}"
-        draw_label(tile, text, (x0, y0), TEXT_HEIGHT * 0.78, colour)
+
+
+def _label_detection(tile: Image, detection: Detection, fit: Letterbox, taken: list[Box]) -> None:
+    """Class and score above the box; left out where it would cover the label of a nearer one."""
+    (x0, y0), (_, y1) = fit.forward(np.reshape(detection.box, (2, 2))).tolist()
+    text = f"{detection.label} {detection.score:.0%}"
+    box = plate(tile, text, (x0, y0), LABEL_HEIGHT)
+    if y1 - y0 >= MIN_LABELLED and not any(overlap(box, other) for other in taken):
+        draw_label(tile, text, box, LABEL_HEIGHT, object_colour(detection.label))
+        taken.append(box)
 
 
 def _draw_brackets(tile: Image, box: tuple[int, int, int, int], colour: Rgb) -> None:

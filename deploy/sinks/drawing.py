@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deploy.sinks.palette import Rgb, bgr
 
 Image = NDArray[np.uint8]
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 # OpenCV's stroke font is drawn this many times larger and reduced: strokes get even edges and
@@ -104,20 +105,25 @@ def _margin(height: float, weight: float) -> float:
     return max(1, round(weight * height * _OVERSAMPLING / 21)) / _OVERSAMPLING
 
 
-def draw_label(
-    image: Image, text: str, at: tuple[float, float], height: float, colour: Rgb
-) -> tuple[int, int, int, int]:
-    """Dark text on a plate of `colour` whose lower left corner is `at`, moved into the image.
-
-    Returns the plate as x0, y0, x1, y1.
-    """
+def plate(image: Image, text: str, at: tuple[float, float], height: float) -> Box:
+    """Room that a label takes whose lower left corner is `at`, moved into the image."""
     width, tall = text_width(text, height) + round(height * 0.7), round(height * 1.9)
     x0 = min(max(round(at[0]), 0), image.shape[1] - width)
     y1 = max(min(round(at[1]), image.shape[0]), tall)
-    cv2.rectangle(image, (x0, y1 - tall), (x0 + width - 1, y1 - 1), bgr(colour), cv2.FILLED)
-    middle = (x0 + width / 2, y1 - tall / 2)
-    draw_text(image, text, middle, height, (10, 12, 16), anchor="centre", weight=1.7)
     return x0, y1 - tall, x0 + width, y1
+
+
+def draw_label(image: Image, text: str, box: Box, height: float, colour: Rgb) -> None:
+    """Dark text on a plate of `colour`."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), bgr(colour), cv2.FILLED)
+    middle = (x0 + x1) / 2, (y0 + y1) / 2
+    draw_text(image, text, middle, height, (10, 12, 16), anchor="centre", weight=1.7)
+
+
+def overlap(a: Box, b: Box) -> bool:
+    """Whether two boxes have pixels in common."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
