@@ -58,15 +58,12 @@ def faces_of(lens: Lens) -> Faces:
     """Faces that cover `lens` at the pixel density of its centre."""
     x, y = np.meshgrid(np.arange(lens.width), np.arange(lens.height))
     rays = lens.unproject(np.stack([x, y], axis=2).astype(float))
-    seen = np.isfinite(rays).all(axis=2)
+    seen = np.asarray(np.isfinite(rays).all(axis=2))
     with np.errstate(invalid="ignore", divide="ignore"):
         tangent = np.abs(rays[..., 0] / rays[..., 2])
     wide = bool((seen & ((rays[..., 2] <= 0.05) | (tangent > _WIDE))).any())
     yaw = np.arctan2(rays[..., 0], rays[..., 2])
-    if wide:
-        parts = [(yaw < 0) & seen, (yaw >= 0) & seen]
-    else:
-        parts = [seen]
+    parts = [seen & (yaw < 0), seen & (yaw >= 0)] if wide else [seen]
     map_x = np.full((lens.height, lens.width), -10, np.float32)
     map_y = map_x.copy()
     share = np.ones_like(map_x)

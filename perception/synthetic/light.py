@@ -109,7 +109,7 @@ def random_exposure(rng: np.random.Generator, strong: bool) -> Exposure:
     k = 1.0 if strong else 0.35
     return Exposure(
         gain=float(np.exp(rng.normal(0, 0.28 * k))),
-        white_balance=tuple(np.exp(rng.normal(0, 0.07 * k, 3)).tolist()),  # type: ignore[arg-type]
+        white_balance=tuple(np.exp(rng.normal(0, 0.07 * k, 3)).tolist()),
         contrast=float(np.exp(rng.normal(0, 0.15 * k))),
         saturation=float(np.clip(rng.normal(0.95, 0.3 * k), 0.0, 1.6)),
         vignette=float(rng.uniform(0, 0.35 * k)),
@@ -134,7 +134,7 @@ def developed(image: np.ndarray, exposure: Exposure) -> np.ndarray:
         ramp = (np.arange(256) - 118.0) * exposure.contrast + 118.0
         image = cv2.LUT(image, np.clip(ramp, 0, 255).astype(np.uint8))
     if exposure.vignette > 0.02:
-        x = np.linspace(-1, 1, width, dtype=np.float32)[None] ** 2
+        x = np.linspace(-1, 1, width, dtype=np.float32) ** 2
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
         fall = 1 - exposure.vignette * (x + y) / 2
         image = cv2.multiply(image, cv2.merge([fall] * 3), dtype=cv2.CV_8U)
@@ -142,8 +142,11 @@ def developed(image: np.ndarray, exposure: Exposure) -> np.ndarray:
         image = cv2.GaussianBlur(image, (0, 0), exposure.blur)
     if exposure.noise > 0.3:
         rng = np.random.default_rng(exposure.seed)
-        y, x = (int(rng.integers(limit)) for limit in (1400 - height + 1, 1800 - width + 1))
-        grain = _GRAIN[y : y + height, x : x + width].astype(np.int16)
+        rows, columns = _GRAIN.shape
+        grain = np.tile(_GRAIN, (-(-height // rows), -(-width // columns)))
+        top = int(rng.integers(grain.shape[0] - height + 1))
+        left = int(rng.integers(grain.shape[1] - width + 1))
+        grain = grain[top : top + height, left : left + width].astype(np.int16)
         coloured = cv2.merge([grain, np.roll(grain, 13, 1), np.roll(grain, 29, 0)])
         image = (
             cv2.addWeighted(image.astype(np.int16), 1.0, coloured, exposure.noise / 32.0, 0.0)

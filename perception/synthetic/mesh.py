@@ -25,6 +25,8 @@ FIRST_INSTANCE = 16
 """Ids below are scene classes of plain surroundings; ids from here on are single objects."""
 
 Colour = Sequence[float]
+"""Linear RGB in 0..1, maybe followed by gloss."""
+Point = Sequence[float] | np.ndarray
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -112,14 +114,14 @@ def surface(
 
 
 def box(
-    centre: Sequence[float], size: Sequence[float], colour: Colour, id_: int, layer: int = 0
+    centre: Point, size: Sequence[float], colour: Colour, id_: int, layer: int = 0
 ) -> np.ndarray:
     """Axis-aligned box; texture coordinates in metres over each side."""
     return frustum(centre, size, size[:2], colour, id_, layer)
 
 
 def frustum(
-    centre: Sequence[float],
+    centre: Point,
     size: Sequence[float],
     top: Sequence[float],
     colour: Colour,
@@ -143,7 +145,7 @@ def frustum(
     )
 
 
-Tube = tuple[Sequence[float], Sequence[float], tuple[float, float], Colour, int]
+Tube = tuple[Point, Point, tuple[float, float], Colour, int]
 """Start, end, radii there, colour, texture layer."""
 
 
@@ -175,8 +177,8 @@ def tubes(specs: Sequence[Tube], id_: int, sides: int = 7) -> np.ndarray:
 
 
 def tube(
-    start: Sequence[float],
-    end: Sequence[float],
+    start: Point,
+    end: Point,
     radii: tuple[float, float],
     colour: Colour,
     id_: int,
@@ -188,8 +190,8 @@ def tube(
 
 
 def ball(
-    centre: Sequence[float],
-    radii: Sequence[float],
+    centre: Point,
+    radii: Point,
     colour: Colour,
     id_: int,
     rings: int = 5,
@@ -205,10 +207,9 @@ def ball(
     )
     if rough is not None:
         unit = unit * np.concatenate([rough, rough[:, :1]], axis=1)[..., None]
-    radii = np.asarray(radii, float)
-    size = radii.mean()
+    size = float(np.mean(radii))
     uv = np.stack(np.broadcast_arrays(turn * size, polar * size), axis=2)
-    return surface(np.asarray(centre) + unit * radii, colour, id_, layer, uv)
+    return surface(np.asarray(centre) + unit * np.asarray(radii), colour, id_, layer, uv)
 
 
 def disc(

@@ -3,22 +3,19 @@
 import numpy as np
 
 from perception.synthetic import textures
-from perception.synthetic.mesh import ball, box, disc, frustum, joined, placed, quads, tube, tubes
-from perception.taxonomy import SCENE_CLASSES
-
-DRIVABLE, PAVEMENT, TERRAIN, BUILDING, FENCE, POLE, SIGN, VEGETATION, SKY = (
-    SCENE_CLASSES.index(name)
-    for name in (
-        "drivable",
-        "pavement",
-        "terrain",
-        "building",
-        "fence",
-        "pole",
-        "sign",
-        "vegetation",
-        "sky",
-    )
+from perception.synthetic.classes import BUILDING, POLE, SIGN, VEGETATION
+from perception.synthetic.mesh import (
+    Colour,
+    Tube,
+    ball,
+    box,
+    disc,
+    frustum,
+    joined,
+    placed,
+    quads,
+    tube,
+    tubes,
 )
 
 _STEEL = (0.28, 0.29, 0.3, 0.15)
@@ -92,7 +89,7 @@ def tree(rng: np.random.Generator) -> np.ndarray:
             )
         return joined(parts)
     if kind == "bare":
-        rods = []
+        rods: list[Tube] = []
         for _ in range(11):
             z = rng.uniform(0.35, 0.68) * tall
             angle, reach = rng.uniform(0, 6.28), rng.uniform(0.12, 0.3) * tall
@@ -185,11 +182,9 @@ def building(
             offset = start if skin != layer else 0
             uv = [[offset, 0], [offset + span, 0], [offset + span, rows], [offset, rows]]
             parts.append(quads(np.array(face), tint, BUILDING, skin, np.array(uv)))
-    roof = (
-        tuple(np.array([0.25, 0.14, 0.1]) * rng.uniform(0.4, 1.6))
-        if rng.random() < 0.6
-        else (0.12, 0.12, 0.13)
-    )
+    roof: Colour = (0.12, 0.12, 0.13)
+    if rng.random() < 0.6:
+        roof = (np.array([0.25, 0.14, 0.1]) * rng.uniform(0.4, 1.6)).tolist()
     if height < 12 and rng.random() < 0.75:  # pitched, ridge along the street or across it
         ridge, over = rng.uniform(1.5, 3.5), 0.35
         x0, x1, y0, y1 = -width / 2 - over, width / 2 + over, -over, depth + over
@@ -265,7 +260,7 @@ def building(
             )
         )
     if shops and rng.random() < 0.6:  # awnings
-        tint = rng.uniform(0.05, 0.7, 3)
+        awning = rng.uniform(0.05, 0.7, 3)
         x0 = rng.uniform(-width / 2, 0)
         face = [
             [x0, -0.05, 3.0],
@@ -276,7 +271,7 @@ def building(
         parts.append(
             quads(
                 np.array(face),
-                tuple(tint),
+                tuple(awning),
                 BUILDING,
                 int(textures.CLOTH[1]),
                 np.array([[0, 0], [4, 0], [4, 1], [0, 1]]),
@@ -285,7 +280,7 @@ def building(
     elif height > 6:
         for z in np.arange(
             base + 3.0, height - 1, 3.0
-        ):  # balconies and ledges break the flat front
+        ).tolist():  # balconies and ledges break the flat front
             if rng.random() < 0.3:
                 x = rng.uniform(-width / 2 + 1, width / 2 - 1)
                 parts.append(box((x, -0.4, z), (2.2, 0.9, 0.15), (0.4, 0.4, 0.4), BUILDING))
@@ -413,8 +408,7 @@ def sign(rng: np.random.Generator) -> np.ndarray:
             [[x, w, tall - h], [x, -w, tall - h], [x, -w, tall + h], [x, w, tall + h]]
         )
         parts.append(quads(corners, white, SIGN, layer, np.array([[0, 0], [1, 0], [1, 1], [0, 1]])))
-        back = corners + [0.02, 0, 0]
-        parts.append(quads(back, (0.3, 0.3, 0.3), SIGN))
+        parts.append(quads(corners + np.array([0.02, 0, 0]), (0.3, 0.3, 0.3), SIGN))
     return joined(parts)
 
 

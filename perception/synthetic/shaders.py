@@ -122,7 +122,8 @@ void main() {
     if (v_layer == LAMP) radiance = v_colour.rgb * lamps;
     if (lamps > 3.0 && glass > 0.4) {  // some windows are lit at dusk
         vec2 pane = floor(v_uv * 4.0);
-        float chance = fract(sin(dot(pane, vec2(12.99, 78.23)) + floor(v_position.x * 0.1)) * 437.5);
+        float seed = dot(pane, vec2(12.99, 78.23)) + floor(v_position.x * 0.1);
+        float chance = fract(sin(seed) * 437.5);
         if (chance > 0.6) radiance += vec3(0.75, 0.55, 0.3) * glass * chance * 0.7;
     }
     float haze = exp(-distance * fog);
@@ -164,7 +165,8 @@ void main() {
     vec3 colour = sky(ray);
     vec2 at = ray.xy / (max(ray.z, 0.0) + 0.12) * 0.09 + cloud_shift;
     float cover = texture(layers, vec3(at, 38.0)).r;
-    float amount = smoothstep(0.62 - cloud * 0.45, 0.8 - cloud * 0.2, cover) * smoothstep(0.0, 0.12, ray.z);
+    float amount = smoothstep(0.62 - cloud * 0.45, 0.8 - cloud * 0.2, cover);
+    amount *= smoothstep(0.0, 0.12, ray.z);
     vec3 white = horizon * 1.12 + sun * 0.12;
     colour = mix(colour, white * (0.65 + 0.5 * cover), amount * 0.9);
     float near_sun = max(dot(ray, sun_direction), 0.0);

@@ -5,6 +5,7 @@ Stations `s` run along a line in metres; offsets `d` are metres to its left.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -32,7 +33,8 @@ class Line:
         return centre + d[..., None] * np.stack([-np.sin(heading), np.cos(heading)], axis=-1)
 
     def yaw(self, s: np.ndarray | float) -> np.ndarray:
-        return np.interp(s, self.s, self.heading)
+        """Heading at stations, radians."""
+        return np.asarray(np.interp(s, self.s, self.heading))
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Street:
         """Ground strips between two offsets, cut into pieces of at most 24 m."""
         pieces = []
         cuts = np.linspace(s0, s1, max(int(np.ceil((s1 - s0) / 24)), 1) + 1)
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts.tolist()):
             s = np.linspace(a, b, max(int(np.ceil((b - a) / 3)), 1) + 1)
             d = np.array([d0, d1])
             grid = np.empty((len(s), 2, 3))
@@ -117,7 +119,7 @@ class Street:
         """Upright strips along the line at one offset, cut into pieces of at most 24 m."""
         pieces = []
         cuts = np.linspace(s0, s1, max(int(np.ceil((s1 - s0) / 24)), 1) + 1)
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts.tolist()):
             s = np.linspace(a, b, max(int(np.ceil((b - a) / 3)), 1) + 1)
             low = np.column_stack([self.line.at(s, d), np.full(len(s), z0)])
             high = np.column_stack([self.line.at(s, d), np.full(len(s), z1)])
@@ -127,6 +129,11 @@ class Street:
             uv = np.stack([np.column_stack(p) for p in ((u0, v0), (u1, v0), (u1, v1), (u0, v1))], 1)
             pieces.append(quads(corners, colour, id_, layer, uv))
         return pieces
+
+
+def stations(start: float, stop: float, step: float) -> list[float]:
+    """Evenly spaced stations from `start` on, before `stop`."""
+    return np.arange(start, stop, step).tolist()
 
 
 class Plan:

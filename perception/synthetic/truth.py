@@ -20,9 +20,9 @@ class ObjectTruth:
     """One object in one view.
 
     box: x0, y0, x1, y1 pixels, outer edges of the visible mask (a whole picture is -0.5, -0.5,
-    W - 0.5, H - 0.5). ground_point: projection of the centre of the footprint, NaN where the lens has no
-    image of it; may lie outside the picture. occlusion: estimated share of the silhouette inside
-    the picture that something else hides. The 3D box stands on (x, y, z) in the ego frame,
+    W - 0.5, H - 0.5). ground_point: projection of the centre of the footprint, NaN where the lens
+    has no image of it; may lie outside the picture. occlusion: estimated share of the silhouette
+    inside the picture that something else hides. The 3D box stands on (x, y, z) in the ego frame,
     metres; yaw in radians about z; size is length, width, height.
     """
 
@@ -50,8 +50,7 @@ def object_truths(
     camera_from_world = np.linalg.inv(camera.ego_from_camera) @ ego_from_world
     flat = instances.ravel()
     counts = np.bincount(flat)
-    out = []
-    rows = {}
+    out: list[ObjectTruth] = []
     present = np.flatnonzero(counts[1:]) + 1
     if len(present) == 0:
         return out
@@ -95,7 +94,7 @@ def _silhouette_area(vertices: np.ndarray, camera_from_world: np.ndarray, camera
     """Pixels that the object would cover in the picture if nothing stood before it."""
     local = vertices @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
     pixels, _ = camera.lens.project(local)
-    triangles = pixels.reshape(-1, 3, 2)
+    triangles: np.ndarray = pixels.reshape(-1, 3, 2)
     triangles = triangles[np.isfinite(triangles).all(axis=(1, 2))]
     if len(triangles) == 0:
         return 0.0
