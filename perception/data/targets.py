@@ -16,6 +16,9 @@ import numpy.typing as npt
 from perception.data.sample import Objects
 
 _MIN_OVERLAP = 0.7
+_MAX_GROUND_OFFSET = 256.0
+"""Pixels: a ground point further off lies far outside the picture, and one such would outweigh
+all others in the loss."""
 _NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1) if (x, y) != (0, 0)])
 
 Array = npt.NDArray[np.float32]
@@ -79,7 +82,7 @@ def encode(
 
     middle = stride * np.stack([x, y], axis=1) + (stride - 1) / 2
     ground = ground_points[owner] - middle
-    known = np.isfinite(ground).all(axis=1)
+    known = (np.abs(ground) <= _MAX_GROUND_OFFSET).all(axis=1)  # False for NaN too
     regression = np.zeros((6, h, w), np.float32)
     regression[0:2, y, x] = (middle - boxes[owner, :2]).T
     regression[2:4, y, x] = (boxes[owner, 2:] - middle).T
