@@ -7,7 +7,7 @@ names, so the same code scores torch, ONNX Runtime and every later engine.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -34,6 +34,8 @@ Predict = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[Any]]]
 """Images (N, 3 * frames, H, W) float32, normalised, to the arrays of ModelSpec.outputs."""
 
 _BATCH = 4
+TALL_PX = 12.0
+"""Height in the network's input from which an object counts as tall."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Scores:
     map50_95: float  # mean over overlaps 0.5, 0.55 .. 0.95
     map50_by_class: dict[str, float]
     map50_95_by_class: dict[str, float]
+    map50_tall_by_class: dict[str, float]  # objects under TALL_PX ignored
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file, with null for NaN."""
@@ -80,6 +83,7 @@ def evaluate(
         lambda: np.zeros((len(label_sets), len(label_sets)), np.int64)
     )
     truths: list[Objects] = []
+    tall: list[Objects] = []
     detections: list[Detections] = []
     for indices, bucket in _batches(dataset):
         size = spec.bucket(bucket)
@@ -95,6 +99,7 @@ def evaluate(
             truth = truth_of_label[sample.labels]
             confusion[sample.camera] += confusion_matrix(truth, predicted, len(label_sets))
             truths.append(sample.objects)
+            tall.append(_low_ignored(sample.objects, TALL_PX / placement.scale[1]))
             detections.append(
                 detections_in_source(
                     outputs["boxes"][n], outputs["scores"][n], outputs["labels"][n], placement
@@ -107,6 +112,7 @@ def evaluate(
     iou = class_iou(total)
     drivable = [n for n, names in enumerate(dataset.label_to_scene) if "drivable" in names]
     ap = average_precision(truths, detections, len(spec.object_classes))  # (overlaps, classes)
+    ap_tall = average_precision(tall, detections, len(spec.object_classes))
     return Scores(
         dataset=dataset.name,
         images=len(truths),
@@ -121,7 +127,14 @@ def evaluate(
         map50_95=_mean(ap.mean(axis=0)),
         map50_by_class=dict(zip(spec.object_classes, ap[0].tolist(), strict=True)),
         map50_95_by_class=dict(zip(spec.object_classes, ap.mean(axis=0).tolist(), strict=True)),
+        map50_tall_by_class=dict(zip(spec.object_classes, ap_tall[0].tolist(), strict=True)),
     )
+
+
+def _low_ignored(objects: Objects, height: float) -> Objects:
+    """The same objects, those lower than `height` pixels ignored."""
+    low = objects.boxes[:, 3] - objects.boxes[:, 1] < height
+    return replace(objects, ignore=objects.ignore | low)
 
 
 def network_input(

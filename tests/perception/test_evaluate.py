@@ -172,6 +172,14 @@ def test_missed_boxes_score_less() -> None:
     assert scores.map50 == pytest.approx(51 / 202)
 
 
+def test_low_objects_do_not_count_among_the_tall() -> None:
+    scores = _scores(found=2)  # all but the car that is 8 px high
+    assert scores.map50_by_class["vehicle"] == pytest.approx(51 / 101)
+    assert scores.map50_tall_by_class["vehicle"] == pytest.approx(1)
+    missed = _scores(found=0)  # negative control: the tall ones do count
+    assert missed.map50_tall_by_class["vehicle"] == 0
+
+
 def test_every_view_goes_to_its_bucket() -> None:
     dataset = Memory()
     oracle, done = Oracle(dataset), []
