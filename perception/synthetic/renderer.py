@@ -28,6 +28,7 @@ _SHADOW_SIZE = 2048
 _SHADOW_REACH = 75.0  # metres around the ego vehicle that get shadows
 _SHADOW_CASTERS = 110.0  # metres around it in which cells are drawn for that
 _FORMAT = "3f4 3f4 2f4 4f1 1u2 1u2"
+_POSITION_ONLY = f"3f4 {VERTEX.itemsize - 12}x1"
 _NAMES = ("position", "normal", "uv", "colour", "layer", "id")
 _CLEAN = Exposure()
 
@@ -106,7 +107,7 @@ class Renderer:
         image = developed(faces.linear(np.ascontiguousarray(colour[..., 2::-1])), exposure)
         ids = np.frombuffer(target.ids.read(alignment=1), np.uint16)
         ids = faces.nearest(ids.reshape(faces.height, faces.width))
-        labels = self._scene.class_of_id[ids]
+        labels = self._class_of_id[ids]
         labels[faces.blind] = IGNORE
         ids[(ids < FIRST_INSTANCE) | faces.blind] = 0
         metres = None
@@ -121,24 +122,33 @@ class Renderer:
         """Upload what changed since the last call."""
         if world is not self._world:
             self._world, self._time = world, None
-            self._scene = _Scene(self._context, [self._scene_program, self._shadow_program], world)
+            ground = joined(world.ground)
+            self._ground_count = len(ground)
+            buffer = self._context.buffer(_tiled(ground).tobytes())
+            self._ground = self._context.vertex_array(
+                self._scene_program, [(buffer, _FORMAT, *_NAMES)]
+            )
+            self._static = self._batch(_cells(world.static))
+            self._class_of_id = world.class_of_id()
+            parked = [mesh for mesh in world.static if mesh["id"][0] >= FIRST_INSTANCE]
+            self._parked = {int(mesh["id"][0]): mesh["position"] for mesh in parked}
         if t == self._time:
             return
         self._time = t
         self._state: WorldState = world.at(t)
         meshes = {a.instance: a.mesh for a in self._state.actors if a.mesh is not None}
-        moving = joined(list(meshes.values()))
-        self._moving_count = len(moving)
-        self._moving = _arrays(
-            self._context, [self._scene_program, self._shadow_program], _tiled(moving)
-        )
-        self._positions = dict(self._scene.parked)
-        self._positions |= {instance: mesh["position"] for instance, mesh in meshes.items()}
+        moving = list(meshes.values())
+        self._batches = [self._batch(moving), self._static] if moving else [self._static]
+        positions = {instance: mesh["position"] for instance, mesh in meshes.items()}
+        self._positions = self._parked | positions
         self._cast_shadows(world.light)
+
+    def _batch(self, groups: list[np.ndarray]) -> "_Batch":
+        return _Batch(self._context, self._scene_program, self._shadow_program, groups)
 
     def _cast_shadows(self, light: Light) -> None:
         """Depth of the surroundings as the sun sees them: shadow mapping (Williams 1978)."""
-        scene, centre = self._scene, self._state.world_from_ego[:3, 3]
+        centre = self._state.world_from_ego[:3, 3]
         toward = light.sun_direction
         side = np.cross([0, 0, 1.0], toward)
         side /= np.linalg.norm(side)
@@ -151,16 +161,13 @@ class Renderer:
         self._shadow_buffer.clear(depth=1.0)
         self._context.enable_only(moderngl.DEPTH_TEST)
         _set(self._shadow_program, shadow_from_world=matrix)
-        away = np.linalg.norm(scene.centre[:, :2] - centre[:2], axis=1) - scene.radius
-        for index in np.flatnonzero(away < _SHADOW_CASTERS):
-            scene.draw(1, index)
-        if self._moving_count:
-            self._moving[1].render(vertices=self._moving_count)
+        for batch in self._batches:
+            batch.draw_shadows(centre)
 
     def _draw(
         self, light: Light, face: Face, world_from_camera: np.ndarray, exposure: Exposure
     ) -> None:
-        context, scene = self._context, self._scene
+        context = self._context
         world_from_face = world_from_camera.copy()
         world_from_face[:3, :3] = world_from_camera[:3, :3] @ face.face_from_camera.T
         face_from_world = invert(world_from_face)
@@ -194,12 +201,10 @@ class Renderer:
         context.viewport = (face.left, 0, face.width, face.height)
         context.enable_only(moderngl.DEPTH_TEST)
         context.depth_func = "1"  # always: ground is flat and drawn in painter's order
-        scene.ground.render(vertices=scene.ground_count)
+        self._ground.render(vertices=self._ground_count)
         context.depth_func = "<="
-        if self._moving_count:
-            self._moving[0].render(vertices=self._moving_count)
-        for index in _visible(face, face_from_world, scene.centre, scene.radius):
-            scene.draw(0, index)
+        for batch in self._batches:
+            batch.draw(face, face_from_world)
         self._sky.render(vertices=3)
 
 
@@ -216,35 +221,56 @@ class _Target:
         )
 
 
-class _Scene:
-    """Vertex buffers of what stands still in a world, grouped in cells for culling."""
+class _Batch:
+    """Groups of meshes in one vertex buffer, each with a bounding sphere to cull it by."""
 
     def __init__(
-        self, context: moderngl.Context, programs: list[moderngl.Program], world: World
+        self,
+        context: moderngl.Context,
+        scene: moderngl.Program,
+        shadow: moderngl.Program,
+        groups: Sequence[np.ndarray],
     ) -> None:
-        centres = np.array([mesh["position"].mean(0)[:2] for mesh in world.static])
-        keys = np.floor(centres / _CELL).astype(int)
-        order = np.lexsort((keys[:, 0], keys[:, 1]))
-        meshes = [world.static[i] for i in order]
-        edges = np.concatenate([[0], np.cumsum([len(mesh) for mesh in meshes])])
-        new_cell = np.concatenate([[True], (np.diff(keys[order], axis=0) != 0).any(1)])
-        starts = np.flatnonzero(new_cell)
-        self._first = edges[starts]
-        self._count = edges[np.append(starts[1:], len(meshes))] - self._first
-        static = joined(meshes)
-        low = np.minimum.reduceat(static["position"], self._first)
-        high = np.maximum.reduceat(static["position"], self._first)
+        vertices = joined(groups)
+        self._count = np.array([len(group) for group in groups], int)
+        self._first = np.cumsum(self._count) - self._count
+        low = np.minimum.reduceat(vertices["position"], self._first)
+        high = np.maximum.reduceat(vertices["position"], self._first)
         self.centre, self.radius = (low + high) / 2, np.linalg.norm(high - low, axis=1) / 2
-        self._static = _arrays(context, programs, _tiled(static))
-        ground = joined(world.ground)
-        self.ground_count = len(ground)
-        self.ground = _arrays(context, programs[:1], _tiled(ground))[0]
-        self.class_of_id = world.class_of_id()
-        owned = [mesh for mesh in meshes if mesh["id"][0] >= FIRST_INSTANCE]
-        self.parked = {int(mesh["id"][0]): mesh["position"] for mesh in owned}
+        buffer = context.buffer(_tiled(vertices).tobytes())
+        self._scene = context.vertex_array(scene, [(buffer, _FORMAT, *_NAMES)])
+        self._shadow = context.vertex_array(shadow, [(buffer, _POSITION_ONLY, _NAMES[0])])
 
-    def draw(self, program: int, cell: int) -> None:
-        self._static[program].render(first=int(self._first[cell]), vertices=int(self._count[cell]))
+    def draw(self, face: Face, face_from_world: np.ndarray) -> None:
+        """The groups that reach into the face's frustum, nearest first."""
+        local = self.centre @ face_from_world[:3, :3].T + face_from_world[:3, 3]
+        inside = local[:, 2] + self.radius > NEAR
+        edges = ((0, face.x0, 1), (0, face.x1, -1), (1, face.y0, 1), (1, face.y1, -1))
+        for axis, edge, sign in edges:
+            outside = sign * (local[:, axis] - edge * local[:, 2]) / np.hypot(1, edge)
+            inside &= outside > -self.radius
+        near = np.argsort(local[inside, 2] - self.radius[inside])
+        self._render(self._scene, np.flatnonzero(inside)[near])
+
+    def draw_shadows(self, centre: np.ndarray) -> None:
+        """Depth of the groups near `centre` (x, y, z)."""
+        away = np.linalg.norm(self.centre[:, :2] - centre[:2], axis=1) - self.radius
+        self._render(self._shadow, np.flatnonzero(away < _SHADOW_CASTERS))
+
+    def _render(self, array: moderngl.VertexArray, groups: np.ndarray) -> None:
+        for first, count in zip(
+            self._first[groups].tolist(), self._count[groups].tolist(), strict=True
+        ):
+            array.render(first=first, vertices=count)
+
+
+def _cells(meshes: list[np.ndarray]) -> list[np.ndarray]:
+    """The meshes joined by the square of ground that they stand on."""
+    cells: dict[tuple[int, int], list[np.ndarray]] = {}
+    for mesh in meshes:
+        x, y = np.floor(mesh["position"][:, :2].mean(0) / _CELL).astype(int).tolist()
+        cells.setdefault((y, x), []).append(mesh)
+    return [joined(cells[key]) for key in sorted(cells)]
 
 
 def _context() -> moderngl.Context:
@@ -258,17 +284,6 @@ def _context() -> moderngl.Context:
         ) from error
     context.gc_mode = "auto"  # free the buffers of a world together with it
     return context
-
-
-def _visible(
-    face: Face, face_from_world: np.ndarray, centre: np.ndarray, radius: np.ndarray
-) -> np.ndarray:
-    """Indices of the spheres that reach into the face's frustum, nearest first."""
-    local = centre @ face_from_world[:3, :3].T + face_from_world[:3, 3]
-    inside = local[:, 2] + radius > NEAR
-    for axis, edge, sign in ((0, face.x0, 1), (0, face.x1, -1), (1, face.y0, 1), (1, face.y1, -1)):
-        inside &= sign * (local[:, axis] - edge * local[:, 2]) / np.hypot(1, edge) > -radius
-    return np.flatnonzero(inside)[np.argsort(local[inside, 2] - radius[inside])]
 
 
 def _projection(face: Face) -> np.ndarray:
@@ -302,17 +317,3 @@ def _tiled(mesh: np.ndarray) -> np.ndarray:
     rgb = mesh["colour"][:, :3].astype(np.float32) / 255
     mesh["colour"][:, :3] = np.round(np.sqrt(rgb) * 255)
     return mesh
-
-
-def _arrays(
-    context: moderngl.Context, programs: list[moderngl.Program], mesh: np.ndarray
-) -> list[moderngl.VertexArray]:
-    """The mesh as input of each program."""
-    buffer = context.buffer((mesh if len(mesh) else np.zeros(3, VERTEX)).tobytes())
-    arrays = []
-    for program in programs:
-        names = [name for name in _NAMES if name in program]
-        position_only = f"3f4 {VERTEX.itemsize - 12}x1"
-        layout = _FORMAT if len(names) == len(_NAMES) else position_only
-        arrays.append(context.vertex_array(program, [(buffer, layout, *names)]))
-    return arrays
