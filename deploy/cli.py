@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed (a check or gate said no), 2 bad usage or input.
 """
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -41,8 +42,15 @@ def main() -> None:
     try:
         app()
     except (CalibError, PerceptionError, ExportError, DeployError) as error:
-        print(f"octoview: {error}", file=sys.stderr)
-        sys.exit(2)
+        _give_up(str(error))
+    except OSError as error:  # no permission, no space, not a folder: what no library foresaw
+        where = f"{error.filename}: " if error.filename else ""
+        _give_up(f"{where}{error.strerror or error}; check the path, its permissions and the disk")
+
+
+def _give_up(message: str) -> NoReturn:
+    print(f"octoview: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ def export_onnx(
     network, spec = load_network(checkpoint)
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder; make it or choose another --out")
+    if path.is_dir():
+        raise ExportError(f"{path}: is a folder; name a file, such as {path / 'nano.onnx'}")
     partial = path.with_name(path.name + ".partial")
     try:
         write_onnx(network, partial)
@@ -62,7 +64,8 @@ def texture_batches(spec: ModelSpec, cameras: int = 4) -> Iterable[NDArray[np.fl
             for octave in (4, 16, 64):
                 coarse = rng.uniform(-1, 1, (octave * 3 // 4, octave, 3)).astype(np.float32)
                 size = (bucket.width, bucket.height)
-                picture += cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) / octave**0.5
+                larger = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+                picture += np.asarray(larger, np.float32) / octave**0.5
             scaled = np.clip(127 + 160 * picture, 0, 255).astype(np.uint8)
             images.append(normalise(scaled, spec))
         yield np.stack(images).reshape(cameras, -1, bucket.height, bucket.width)

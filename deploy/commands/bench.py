@@ -1,6 +1,5 @@
 """`octoview bench`: how long a tick of the loop takes on this machine."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calib.rig import Camera, load_rig
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.log.reader import EncodedImage
 from deploy.loop.engine import load_engine, shipped_model
@@ -33,9 +33,7 @@ def bench(
     model: Annotated[
         Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Time the loop on the hw2 rig with random images, from JPEG to the fused map, no sinks.
 
@@ -64,9 +62,7 @@ def bench(
         f"{computer['load_1min']}",
         highlight=False,
     )
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(json_file, content)
 
 
 def measure(model: Path, ticks: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`octoview doctor`: what this machine has, and whether the loop can run on it."""
 
-import json
 import platform
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import av
 import cv2
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console, OverflowMethod
 from rich.table import Table
 
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.errors import EngineError
 from deploy.loop.engine import load_engine, shipped_model
 from deploy.loop.machine import machine
@@ -41,9 +41,7 @@ class Finding:
 
 
 def doctor(
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the findings as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Show engines, GPU, processor, codecs, simulator, versions and the shipped model.
 
@@ -67,15 +65,13 @@ def doctor(
     console = Console()
     console.print(table)
     failed = [finding for finding in findings if finding.state == "failed"]
-    if json_file is not None:
-        content = {
-            "schema": SCHEMA,
-            "ok": not failed,
-            "machine": machine(),
-            "findings": [asdict(finding) for finding in findings],
-        }
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(content, indent=2) + "\n")
+    content = {
+        "schema": SCHEMA,
+        "ok": not failed,
+        "machine": machine(),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    write_json(json_file, content)
     for finding in failed:
         print(f"{finding.group}, {finding.name}: {finding.detail}")
     if failed:

@@ -1,6 +1,5 @@
 """`octoview evaluate`: a model's scores on annotated images that it was not trained on."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.engine import load_engine, shipped_model
 from perception.data.camvid import CamVid
@@ -26,7 +26,6 @@ Model = Annotated[
     Path | None,
     typer.Option(help=".onnx or .safetensors file; the shipped nano.onnx by default."),
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the scores as JSON.")]
 
 
 @app.command()
@@ -65,9 +64,7 @@ def _score(dataset: Dataset, model: Path | None, json_file: Path | None) -> None
     with Ticker(f"evaluating {dataset.name}", len(dataset), "image") as ticker:
         scores = evaluate(predict, dataset, spec, ticker.advance_to)
     _print(scores, model)
-    if json_file is not None:
-        result = {"model": model.name, "preset": spec.preset, **scores.to_json()}
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(json_file, {"model": model.name, "preset": spec.preset, **scores.to_json()})
 
 
 def _load(model: Path) -> tuple["Predict", ModelSpec]:
@@ -95,6 +92,8 @@ def _load(model: Path) -> tuple["Predict", ModelSpec]:
 
 
 def _print(scores: "Scores", model: Path) -> None:
+    from perception.evaluate import TALL_PX
+
     table = Table(title=f"{model.name} on {scores.dataset}, {scores.images} images")
     table.add_column("measure")
     table.add_column("value", justify="right")
@@ -104,6 +103,10 @@ def _print(scores: "Scores", model: Path) -> None:
         f"mAP50 ({scores.boxes} boxes)": scores.map50,
         f"mAP50:95 ({scores.boxes} boxes)": scores.map50_95,
         **{f"mAP50 {name}": value for name, value in scores.map50_by_class.items()},
+        **{
+            f"mAP50 {name} over {TALL_PX:g} px": value
+            for name, value in scores.map50_tall_by_class.items()
+        },
         **{f"IoU {name}": value for name, value in scores.iou.items()},
     }
     if len(scores.drivable_iou_by_camera) > 1:

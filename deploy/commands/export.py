@@ -1,6 +1,5 @@
 """`octoview export`: checkpoint to ONNX, behind the parity gate."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.json_file import JsonFile, write_json
 from export.errors import ExportError
 
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Weights (.safetensors) to export.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the parity report as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Write the network as ONNX, reload it, and compare it with torch; exit 1 if they differ.
 
@@ -38,8 +36,7 @@ def export(
     table.add_row("scene classes equal", f"{parity.scene_agreement:.6f}")
     table.add_row("objects matched", f"{parity.objects_matched} of {parity.objects}")
     Console().print(table)
-    if json_file is not None:
-        json_file.write_text(json.dumps(asdict(parity), indent=2))
+    write_json(json_file, asdict(parity))
     for failure in parity.failures:
         print(f"parity: {failure}")
     if parity.failures:

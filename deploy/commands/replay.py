@@ -1,6 +1,5 @@
 """`octoview replay`: the main job, a log through the loop."""
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import shipped_model
@@ -35,9 +35,7 @@ def replay(
     rate: Annotated[
         float, typer.Option(min=0.01, help="Speed of the real clock; 1 is as recorded.")
     ] = 1.0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the report here too.")
-    ] = None,
+    json_file: JsonFile = None,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
     ] = True,
@@ -69,7 +67,5 @@ def replay(
         console.print(f"{name}: first unusable frame: {note}", highlight=False, soft_wrap=True)
     if content["log"]["truncated"]:
         console.print(f"{log} is cut off; it was read up to the cut", highlight=False)
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(json_file, content)
     console.print(f"wrote {out}", highlight=False, soft_wrap=True)

@@ -1,11 +1,11 @@
 """`octoview train`: a recipe on the command line, weights in a folder."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from perception.errors import PerceptionError
 
@@ -19,14 +19,14 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 4000,
     preset: Annotated[str, typer.Option(help="base or nano.")] = "nano",
     batch: Annotated[int, typer.Option(min=1, help="Images a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")
+    ] = 2e-3,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     init: Annotated[
         Path | None, typer.Option(help="Start from these weights (.safetensors).")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the result as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Train the network; interrupted, the same command continues to the same result.
 
@@ -63,9 +63,8 @@ def train(
 
         weights = run(recipe, out, report)
     print(f"wrote {weights} and {out / 'curve.csv'}")
-    if json_file is not None:
-        result = {"weights": str(weights), "loss": last.loss if last else None, "steps": steps}
-        json_file.write_text(json.dumps(result | {"recipe": recipe.model_dump(mode="json")}))
+    result = {"weights": str(weights), "loss": last.loss if last else None, "steps": steps}
+    write_json(json_file, result | {"recipe": recipe.model_dump(mode="json")})
 
 
 def _split_weight(text: str) -> tuple[str, float]:
