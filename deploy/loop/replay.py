@@ -20,6 +20,8 @@ from deploy.sinks.mosaic import MosaicSink
 from deploy.sinks.report import Report
 from deploy.sinks.sink import Sink
 
+RESULTS = ("perception.mcap", "report.json", "mosaic.mp4", "mosaic.png")
+
 
 def replay(
     log: Path,
@@ -31,7 +33,8 @@ def replay(
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
-    mosaic.mp4 and mosaic.png into the folder `out`. Returns the report.
+    mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
+    the report.
 
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
 
@@ -80,18 +83,29 @@ def _check_usable(log: Path, report: Report) -> None:
 
 @contextmanager
 def _appearing_at_once(out: Path) -> Iterator[Path]:
-    """A folder beside `out` whose files move into `out` when the block ends well."""
+    """A hidden folder whose files move into `out` when the block ends well.
+
+    They replace the results of a run before, all of them; other files in `out` stay.
+    """
     if out.exists() and not out.is_dir():
         raise DeployError(f"{out}: is a file; name a folder for the results")
+    for name in RESULTS:
+        if (out / name).is_dir():
+            raise DeployError(f"{out / name}: is a folder in the way of a result; choose --out")
+    # Inside `out` if it is there: it may be a file system of its own, where nothing moves in.
+    beside = out if out.is_dir() else out.parent
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        beside.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".replay-", dir=beside))
     except OSError as error:
         raise DeployError(f"{out}: can't be written ({error.strerror}); choose --out") from error
     try:
         yield folder
         out.mkdir(exist_ok=True)
-        for file in sorted(folder.iterdir()):
-            file.replace(out / file.name)
+        for name in RESULTS:
+            if (folder / name).exists():
+                (folder / name).replace(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
