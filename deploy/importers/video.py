@@ -123,7 +123,9 @@ def _open(path: Path) -> InputContainer:
     try:
         container = av.open(str(path))
     except (FFmpegError, OSError) as error:
-        raise LogError(f"{path}: is not a video that can be read ({error.strerror})") from error
+        raise LogError(
+            f"{path}: is not a video that can be read ({error.strerror}); export it again"
+        ) from error
     if not container.streams.video:
         container.close()
         raise LogError(f"{path}: holds no video; give a video file")

@@ -33,7 +33,6 @@ class LogWriter:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._part = self.path.with_name(self.path.name + ".part")
         self._channels: dict[str, tuple[int, str]] = {}  # topic -> channel id, schema name
         self._schemas: dict[str, int] = {}
         self._sequence: Counter[int] = Counter()
@@ -42,11 +41,16 @@ class LogWriter:
     def __enter__(self) -> "LogWriter":
         if self.path.is_dir():
             raise LogError(f"{self.path}: is a folder; name a file, such as {self.path}/out.mcap")
+        if self.path.suffix != ".mcap":  # a slip of the keyboard shall not replace a video
+            raise LogError(f"{self.path}: is no name of a log; end it with .mcap")
+        self._part = self.path.with_name(self.path.name + ".part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._part.open("wb")
         except OSError as error:
-            raise LogError(f"{self.path}: can't be written ({error.strerror})") from error
+            raise LogError(
+                f"{self.path}: can't be written ({error.strerror}); choose another place"
+            ) from error
         self._mcap = Writer(self._stream)
         self._mcap.start(profile="", library="octoview")
         return self
@@ -63,7 +67,9 @@ class LogWriter:
                 self._stream.close()
                 self._part.replace(self.path)
         except OSError as failure:
-            raise LogError(f"{self.path}: can't be written ({failure.strerror})") from failure
+            raise LogError(
+                f"{self.path}: can't be written ({failure.strerror}); choose another place"
+            ) from failure
         finally:
             self._discard()
 
@@ -134,7 +140,9 @@ class LogWriter:
         try:
             self._mcap.add_message(channel, stamp_ns, data, stamp_ns, self._sequence[channel])
         except OSError as error:
-            raise LogError(f"{self.path}: can't be written ({error.strerror})") from error
+            raise LogError(
+                f"{self.path}: can't be written ({error.strerror}); choose another place"
+            ) from error
         self._sequence[channel] += 1
 
     def _discard(self) -> None:

@@ -120,11 +120,11 @@ def write_sample(path: Path, rig: Rig, payload: bytes = b"x") -> None:
 
 
 def test_equal_input_gives_equal_bytes(rig: Rig, tmp_path: Path) -> None:
-    for name in ("one", "two"):
+    for name in ("one.mcap", "two.mcap"):
         write_sample(tmp_path / name, rig)
-    write_sample(tmp_path / "other", rig, payload=b"y")
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
+    write_sample(tmp_path / "other.mcap", rig, payload=b"y")
+    assert (tmp_path / "one.mcap").read_bytes() == (tmp_path / "two.mcap").read_bytes()
+    assert (tmp_path / "one.mcap").read_bytes() != (tmp_path / "other.mcap").read_bytes()
 
 
 def test_the_mcap_library_opens_it(rig: Rig, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_nothing_under_its_name_until_done(rig: Rig, tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["log.mcap"]
 
 
-@pytest.mark.parametrize("name", ["folder", "file/log.mcap"])
+@pytest.mark.parametrize("name", ["folder", "file/log.mcap", "clip.mp4"])
 def test_unwritable_path(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
