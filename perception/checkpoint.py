@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from perception.errors import CheckpointError
+from perception.errors import CheckpointError, SpecError
 from perception.network import OctoNet
 from perception.spec import SPEC_KEY, ModelSpec
 
@@ -22,32 +22,49 @@ def load_network(path: Path) -> tuple[OctoNet, ModelSpec]:
     """The network in eval mode, and its spec. Raises CheckpointError, SpecError."""
     tensors, header = load_tensors(path)
     if SPEC_KEY not in header:
-        raise CheckpointError(f"{path}: no '{SPEC_KEY}' in its header; not an OctoView checkpoint")
-    spec = ModelSpec.from_json(header[SPEC_KEY])
+        raise CheckpointError(
+            f"{path}: no '{SPEC_KEY}' in its header; give weights of `octoview train`"
+        )
+    try:
+        spec = ModelSpec.from_json(header[SPEC_KEY])
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
     network = OctoNet(spec)
     load_state(network, tensors, path)
     return network.eval(), spec
 
 
 def load_state(network: OctoNet, tensors: dict[str, Tensor], path: Path) -> None:
-    """Strictly copy tensors into the network. Raises CheckpointError on any difference."""
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
+    """Copy tensors into the network. Raises CheckpointError for a name or shape that differs."""
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    differing = sorted(n for n in shapes.keys() | found.keys() if shapes.get(n) != found.get(n))
+    if differing:
         raise CheckpointError(
-            f"{path}: its tensors do not fit preset '{network.spec.preset}' "
-            f"({str(error).splitlines()[1].strip()}); train again or choose that file's preset"
-        ) from error
+            f"{path}: its tensors do not fit preset '{network.spec.preset}': {len(differing)} "
+            f"differ, such as '{differing[0]}'; train again or choose that file's preset"
+        )
+    network.load_state_dict(tensors)
 
 
 def save_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
-    """Write to a temporary name, flush to disk, rename: never a half-written file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write to a temporary name, flush to disk, rename: never a half-written file.
+
+    Raises CheckpointError when it can't be written.
+    """
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=header)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata=header)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: can't be written ({error}); check the folder and the space on its disk"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -58,4 +75,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); restore it or train again"
+        ) from error

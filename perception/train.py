@@ -91,10 +91,11 @@ def train(
     """
     run = _Run(recipe, folder)
     last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
-    with (folder / "curve.csv").open("a", newline="") as file:
+    kept = _curve_until(folder / "curve.csv", run.step)
+    with (folder / "curve.csv").open("w", newline="") as file:
         curve = csv.writer(file)
-        if run.step == 0:
-            curve.writerow(("step", "learning_rate", *Losses._fields))
+        curve.writerows([("step", "learning_rate", *Losses._fields), *kept])
+        file.flush()  # what was there is there again
         for batch in run.batches(run.step, last):
             start = time.perf_counter()
             losses = run.advance(batch)
@@ -114,6 +115,15 @@ def train(
     weights = folder / "weights.safetensors"
     save_network(run.average, weights)
     return weights
+
+
+def _curve_until(path: Path, step: int) -> list[list[str]]:
+    """Rows of the steps that a continued run does not take again."""
+    if step == 0 or not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    return [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step]
 
 
 class _Run:
@@ -143,7 +153,12 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PerceptionError(
+                f"{folder}: can't be made ({error.strerror}); choose another --out"
+            ) from error
         if self.state_path.exists():
             self._restore()
         self.network.train()

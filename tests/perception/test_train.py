@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from perception.checkpoint import load_network, load_tensors, save_network
-from perception.errors import CheckpointError, PerceptionError
+from perception.checkpoint import load_network, load_tensors, save_network, save_tensors
+from perception.errors import CheckpointError, PerceptionError, SpecError
 from perception.network import OctoNet
-from perception.spec import PRESETS
+from perception.spec import PRESETS, SPEC_KEY
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 from perception.train import Progress, Recipe, Source, train
 
@@ -65,11 +65,19 @@ def test_loss_falls_and_the_curve_is_written(views: Path, tmp_path: Path) -> Non
 def test_interrupted_run_ends_with_the_same_weights(views: Path, tmp_path: Path) -> None:
     plan = recipe(views, 6)
     whole = train(plan, tmp_path / "whole")
-    train(plan, tmp_path / "broken", stop_after=3)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, tmp_path / "broken", interrupt, save_every=3)
     assert load_tensors(tmp_path / "broken/state.safetensors")[1]["octoview.step"] == "3"
     resumed = train(plan, tmp_path / "broken")
     expected, actual = load_tensors(whole)[0], load_tensors(resumed)[0]
     assert all(torch.equal(expected[name], actual[name]) for name in expected)
+    curves = [(tmp_path / name / "curve.csv").read_text() for name in ("whole", "broken")]
+    assert curves[0] == curves[1]  # step 4 was taken twice and stands there once
     other_seed = train(plan.model_copy(update={"seed": 1}), tmp_path / "other")
     different = load_tensors(other_seed)[0]
     assert any(not torch.equal(expected[name], different[name]) for name in expected)
@@ -101,3 +109,15 @@ def test_checkpoints_reload_strictly(tmp_path: Path) -> None:
         load_network(path)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_network(tmp_path / "absent.safetensors")
+
+
+def test_weights_that_do_not_fit_are_named_in_one_short_line(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    spec = PRESETS["nano"].to_json()
+    save_tensors({"heat.bias": torch.zeros(7)}, {SPEC_KEY: spec}, path)
+    with pytest.raises(CheckpointError, match=r"do not fit preset 'nano': \d+ differ") as caught:
+        load_network(path)
+    assert len(str(caught.value)) < 300
+    save_tensors({}, {SPEC_KEY: '{"preset": 1}'}, path)
+    with pytest.raises(SpecError, match=path.name):
+        load_network(path)
