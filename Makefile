@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -16,6 +16,17 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/runtime.stamp
 	$(BIN)/octoview bench --json out/bench.json
+
+# The data and the training run behind the shipped weights: hours, and CamVid at CAMVID=FOLDER.
+weights: $(VENV)/dev.stamp
+	test -d "$(CAMVID)" || { echo "set CAMVID to the folder that holds train/ and val/"; exit 2; }
+	test -f out/views/train/index.json || $(BIN)/octoview sim views out/views/train --views 1600 --seed 1
+	test -f out/views/val/index.json || $(BIN)/octoview sim views out/views/val --views 240 --seed 900001
+	$(BIN)/octoview train --data sim:out/views/train@3 --data camvid:$(CAMVID)/train@2 \
+		--steps 2300 --out out/runs/nano
+	$(BIN)/octoview export out/runs/nano/weights.safetensors --out out/runs/nano/nano.onnx
+	$(BIN)/octoview evaluate sim out/views/val --model out/runs/nano/nano.onnx
+	$(BIN)/octoview evaluate camvid $(CAMVID) --model out/runs/nano/nano.onnx
 
 $(VENV)/runtime.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
