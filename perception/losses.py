@@ -48,7 +48,9 @@ def total_loss(predictions: Predictions, targets: BatchTargets, label_sets: Tens
     return Losses(
         scene=scene_loss(predictions.scene, targets.labels, label_sets),
         heat=heat_loss(predictions.heat, targets.heat, targets.heat_weight),
-        box=box_loss(predictions.box, targets.regression[:, :4], targets.box_weight) / positives,
+        box=2
+        * box_loss(predictions.box, targets.regression[:, :4], targets.box_weight)
+        / positives,
         ground=0.1
         * ground_loss(predictions.ground, targets.regression[:, 4:], targets.ground_weight)
         / positives,
