@@ -1,6 +1,5 @@
 """`octoview sim`: logs and training folders from the synthetic world."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from calib.rig import load_rig
+from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from perception.errors import PerceptionError
 
@@ -17,14 +17,13 @@ app = typer.Typer(
 
 _RIG = typer.Option(help="Rig file or built-in name.")
 _SEED = typer.Option(min=0, help="Equal seeds give equal bytes.")
-_JSON = typer.Option("--json", help="Write the figures as JSON.")
 
 
 @app.command()
 def log(
     out: Annotated[Path, typer.Argument(help="Log to write, .mcap.")],
     rig: Annotated[str, _RIG] = "hw2",
-    seconds: Annotated[float, typer.Option(min=0.001, help="Length of the drive.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.001, max=3600, help="Length of the drive.")] = 3.0,
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames/s of each camera.")] = 10.0,
     seed: Annotated[int, _SEED] = 0,
     truth: Annotated[bool, typer.Option("--truth", help="Also labels and 3D boxes.")] = False,
@@ -33,7 +32,7 @@ def log(
         Literal["jpeg", "webp"], typer.Option("--format", help="Of the images.")
     ] = "jpeg",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    json_file: Annotated[Path | None, _JSON] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Write a log of one drive: all cameras of a rig through one random world.
 
@@ -53,14 +52,10 @@ def log(
     print(
         f"{out}: {images} images in {wall:.1f} s ({images / wall:.1f} views/s), {size / 1e6:.1f} MB"
     )
-    if json_file:
-        report = {
-            "images": images,
-            "seconds": wall,
-            "views_per_second": images / wall,
-            "bytes": size,
-        }
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(
+        json_file,
+        {"images": images, "seconds": wall, "views_per_second": images / wall, "bytes": size},
+    )
 
 
 @app.command()
@@ -70,7 +65,7 @@ def views(
     seed: Annotated[int, _SEED] = 0,
     rig: Annotated[str, _RIG] = "hw2",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    json_file: Annotated[Path | None, _JSON] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Write a training folder: pictures, labels and boxes of many random worlds.
 
@@ -88,14 +83,8 @@ def views(
     objects = {name: round(kinds.count(name) / count, 2) for name in index["object_classes"]}
     shown = ", ".join(f"{value} {name}" for name, value in objects.items())
     print(f"{folder}: {count} views in {wall:.1f} s ({count / wall:.1f} views/s); a view: {shown}")
-    if json_file:
-        report = {
-            "views": count,
-            "seconds": wall,
-            "views_per_second": count / wall,
-            "objects_per_view": objects,
-        }
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = {"views": count, "seconds": wall, "views_per_second": count / wall}
+    write_json(json_file, report | {"objects_per_view": objects})
 
 
 def _missing(error: ImportError) -> PerceptionError:

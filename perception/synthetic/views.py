@@ -5,6 +5,7 @@ has its own look, and each view its own camera faults and a slightly misplaced c
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -27,6 +28,7 @@ from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 
 TIMES_PER_WORLD = 2
 DURATION_S = 6.0
+_PARTS = ("images", "labels")
 
 
 def write_views(
@@ -52,19 +54,14 @@ def write_views(
                 f"camera '{camera.name}' feeds bucket '{camera.bucket}', but the nano preset has "
                 f"{', '.join(sizes)}; correct the rig"
             )
-    for name in ("images", "labels"):
+    for name in _PARTS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    per_world = TIMES_PER_WORLD * len(rig)
-    tasks = [
-        (folder, rig, seed, world, min(per_world, views - world * per_world))
-        for world in range((views + per_world - 1) // per_world)
-    ]
-    entries: list[dict[str, Any]] = []
-    # Fresh processes: an OpenGL context does not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
-        for part in pool.map(_render_world, tasks):
-            entries += part
-            on_done(len(entries))
+    try:
+        entries = _render(folder, rig, views, seed, workers, on_done)
+    except BaseException:  # Ctrl-C too: leave no folder that looks like a dataset
+        for name in _PARTS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise
     index = {
         "seed": seed,
         "rig": rig.name,
@@ -76,6 +73,28 @@ def write_views(
     unfinished.write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
     unfinished.replace(folder / "index.json")  # last: a folder with an index is complete
     return index
+
+
+def _render(
+    folder: Path,
+    rig: Rig,
+    views: int,
+    seed: int,
+    workers: int,
+    on_done: Callable[[int], None],
+) -> list[dict[str, Any]]:
+    per_world = TIMES_PER_WORLD * len(rig)
+    tasks = [
+        (folder, rig, seed, world, min(per_world, views - world * per_world))
+        for world in range((views + per_world - 1) // per_world)
+    ]
+    entries: list[dict[str, Any]] = []
+    # Fresh processes: an OpenGL context does not survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
+        for part in pool.map(_render_world, tasks):
+            entries += part
+            on_done(len(entries))
+    return entries
 
 
 _renderer: Renderer | None = None
