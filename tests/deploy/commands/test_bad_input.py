@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,9 +17,10 @@ import pytest
 import typer
 
 from calib.rig import BUILT_IN, Rig
-from deploy.cli import app, main
+from deploy.cli import app
 from deploy.log.writer import LogWriter
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
+from tests.deploy.command_line import Octoview, command_line
 from tests.deploy.conftest import START_NS, write_log, write_model
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,18 +30,6 @@ training = pytest.mark.skipif(
 )
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a run of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Octoview = Callable[..., Done]
-
-
 @pytest.fixture
 def octoview(
     bad: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -49,14 +37,7 @@ def octoview(
     """Run the command line in the folder of bad things, by the function that the script calls."""
     monkeypatch.chdir(bad)
 
-    def run(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["octoview", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

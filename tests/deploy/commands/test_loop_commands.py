@@ -4,60 +4,40 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from deploy.cli import main
 from deploy.log.writer import LogWriter
 from deploy.loop.engine import shipped_model
+from tests.deploy.command_line import Octoview, command_line
 
 Images = dict[str, bytes]
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
 
 
 @pytest.fixture
 def octoview(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+) -> Octoview:
     """Run the command line in an empty folder, through the function that the script calls."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["octoview", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 def test_replay_writes_results_and_shows_tables(
-    octoview: Run, tmp_path: Path, log: Path, model: Path
+    octoview: Octoview, tmp_path: Path, log: Path, model: Path
 ):
     json_file = tmp_path / "deep" / "report.json"
     done = octoview(
         *("replay", log, "--model", model, "--out", "out", "--no-mosaic", "--json", json_file),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     for word in ("left_repeater", "engine", "vehicle", "frames/s"):
-        assert word in done.stdout
+        assert word in done.out
     report = json.loads(json_file.read_text())
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
@@ -81,7 +61,7 @@ def no_calibration(path: Path) -> None:
     ],
 )
 def test_a_bad_log_is_one_line_and_exit_2(
-    octoview: Run,
+    octoview: Octoview,
     tmp_path: Path,
     model: Path,
     name: str,
@@ -89,14 +69,14 @@ def test_a_bad_log_is_one_line_and_exit_2(
 ):
     make(tmp_path / name)
     done = octoview("replay", name, "--model", model, "--out", "out")
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
     assert line.startswith("octoview: ") and name in line
     assert not (tmp_path / "out").exists()
 
 
 def test_images_of_the_wrong_size_and_bad_models(
-    octoview: Run,
+    octoview: Octoview,
     tmp_path: Path,
     log: Path,
     model: Path,
@@ -113,36 +93,36 @@ def test_images_of_the_wrong_size_and_bad_models(
         ((log, "--model", "absent.onnx"), ("absent.onnx", "no such model")),
     ):
         done = octoview("replay", *arguments, "--out", "out")
-        assert done.returncode == 2
-        (line,) = done.stderr.strip().splitlines()
+        assert done.code == 2
+        (line,) = done.err.strip().splitlines()
         assert all(word in line for word in words), line
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_usage_is_exit_2(octoview: Run, tmp_path: Path, log: Path):
-    assert octoview("replay", log, "--clock", "fast").returncode == 2
-    assert octoview("replay", log, "--rate", "0").returncode == 2
-    assert octoview("replay").returncode == 2
+def test_bad_usage_is_exit_2(octoview: Octoview, tmp_path: Path, log: Path):
+    assert octoview("replay", log, "--clock", "fast").code == 2
+    assert octoview("replay", log, "--rate", "0").code == 2
+    assert octoview("replay").code == 2
 
 
 @pytest.mark.parametrize("verb", ["replay", "bench", "doctor"])
-def test_help_shows_an_example(octoview: Run, tmp_path: Path, verb: str):
+def test_help_shows_an_example(octoview: Octoview, tmp_path: Path, verb: str):
     done = octoview(verb, "--help")
-    assert done.returncode == 0 and f"Example: octoview {verb}" in done.stdout
+    assert done.code == 0 and f"Example: octoview {verb}" in done.out
 
 
-def test_bench_measures(octoview: Run, tmp_path: Path, model: Path):
+def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     done = octoview("bench", "--model", model, "--ticks", 3, "--json", "b.json")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     content = json.loads((tmp_path / "b.json").read_text())
     assert content["schema"] == "octoview.bench/1" and content["ticks"] == 3
     assert {b: v["images"] for b, v in content["engine_ms"].items()} == {"large": 4, "small": 4}
     assert 0 <= content["deadline"]["missed"] <= 3
     assert content["frames_per_second"] == pytest.approx(8 * content["ticks_per_second"], rel=0.05)
-    assert "36 Hz" in done.stdout
+    assert "36 Hz" in done.out
 
 
-def test_doctor_tells_what_is_there(octoview: Run, tmp_path: Path):
+def test_doctor_tells_what_is_there(octoview: Octoview, tmp_path: Path):
     done = octoview("doctor", "--json", "d.json")
     content = json.loads((tmp_path / "d.json").read_text())
     found = {(f["group"], f["name"]): f["state"] for f in content["findings"]}
@@ -152,7 +132,7 @@ def test_doctor_tells_what_is_there(octoview: Run, tmp_path: Path):
     model = "ok" if shipped_model().is_file() else "failed"
     assert found["model", "nano.onnx"] == model
     assert content["ok"] == (model == "ok")
-    assert done.returncode == (0 if content["ok"] else 1)
+    assert done.code == (0 if content["ok"] else 1)
 
 
 def test_the_loop_needs_no_torch(tmp_path: Path, log: Path, model: Path):

@@ -1,9 +1,7 @@
 """`octoview sim` as a person runs it, with a rig of two small cameras."""
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 
 from calib.rig import Rig, load_rig, save_rig
-from deploy.cli import main
 from deploy.importers.synthetic import MAP_FRAME
 from deploy.log import channels
 from deploy.log.boxes import from_scene_update
@@ -19,32 +16,14 @@ from deploy.log.reader import LogReader
 from perception.data.synthetic import Synthetic
 from perception.errors import PerceptionError
 from perception.taxonomy import SCENE_CLASSES
+from tests.deploy.command_line import Octoview, command_line
 
 SEED = "3"  # a quiet suburb, quick to build
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a run of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Octoview = Callable[..., Done]
-
-
 @pytest.fixture
 def octoview(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Octoview:
-    def run(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["octoview", "sim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    return command_line(monkeypatch, capsys, "sim")
 
 
 @pytest.fixture(scope="module")

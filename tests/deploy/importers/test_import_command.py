@@ -1,40 +1,18 @@
 """`octoview import` as a person runs it: exit codes and one-line errors."""
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from deploy.cli import main
 from deploy.log.reader import LogReader
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Octoview = Callable[..., Done]
+from tests.deploy.command_line import Octoview, command_line
 
 
 @pytest.fixture
 def octoview(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Octoview:
-    def run(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["octoview", "import", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    return command_line(monkeypatch, capsys, "import")
 
 
 @pytest.fixture(scope="module")
