@@ -1,5 +1,6 @@
 """Several datasets mixed into training batches, the same batch for the same step."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,14 +12,16 @@ from perception.data.augment import augment
 from perception.data.dataset import Dataset
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
+from perception.data.policy import Policy, load_policy
 from perception.data.sample import Sample
 from perception.data.targets import Targets, encode
 from perception.spec import ModelSpec
 from perception.taxonomy import IGNORE
 
-_CACHE_BYTES = 4 << 30
-_SCALE = (0.6, 1.6)
-"""Augmentation's range of sizes, relative to what the camera's bucket shows the network."""
+_COUNTED = 200
+"""Samples of each dataset whose pixels are counted for the balance of labels."""
+_RARE = 4.0
+"""How much more than the common label the rarest may count."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,27 @@ class Batch:
 class Mixture:
     """Draws samples from datasets with given weights.
 
-    The batch of a step depends on the seed and the step alone, so an interrupted run goes on
-    with the very samples it would have seen. Decoded samples stay in memory while they fit.
+    The sample at a place of a step's batch depends on the seed, the step and the place alone:
+    an interrupted run goes on with the very samples it would have seen, and processes that
+    share a batch each load their own part of it. Decoded samples stay in memory while they fit
+    in half of what is free.
     """
 
     def __init__(
-        self, datasets: Sequence[Dataset], weights: Sequence[float], spec: ModelSpec, seed: int
+        self,
+        datasets: Sequence[Dataset],
+        weights: Sequence[float],
+        spec: ModelSpec,
+        seed: int,
+        balance: float = 0.0,
     ) -> None:
+        """`balance` 0 counts all pixels alike, 1 all labels alike (see `label_weights`)."""
         self._datasets = datasets
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
         self._spec = spec
         self._seed = seed
         self._cache: dict[tuple[int, int], Sample] = {}
-        self._cached_bytes = 0
+        self._free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         rows: dict[frozenset[str], int] = {}
         self._row_of_label: list[npt.NDArray[np.uint8]] = []
         for dataset in datasets:
@@ -56,14 +67,20 @@ class Mixture:
             self._row_of_label.append(table)
         self.label_sets = label_matrix(tuple(rows), spec.scene_classes)
         """(rows, scene classes) of 0 and 1: every distinct label set of all datasets."""
+        self.label_weights = self._balanced(balance)
+        """(rows,) how much a pixel of each label set counts in training."""
 
-    def batch(self, step: int, size: int, height: int, width: int) -> Batch:
-        """`size` samples cropped to `height` x `width`. Raises DatasetError for a bad file."""
-        rng = np.random.default_rng([self._seed, step])
+    def batch(self, step: int, places: Sequence[int], height: int, width: int) -> Batch:
+        """The samples at `places` of a step's batch, cropped to `height` x `width`.
+
+        Raises DatasetError for a bad file.
+        """
         images, labels, objects = [], [], []
-        for which in rng.choice(len(self._datasets), size, p=self._share):
+        for place in places:
+            rng = np.random.default_rng([self._seed, step, place])
+            which = int(rng.choice(len(self._datasets), p=self._share))
             index = int(rng.integers(len(self._datasets[which])))
-            sample = self._load(int(which), index)
+            sample = self._load(which, index)
             bucket = self._spec.bucket(self._datasets[which].buckets[index])
             rows, columns = sample.image.shape[:2]
             fit = Letterbox.fit(columns, rows, bucket.width, bucket.height).scale[0]
@@ -82,13 +99,34 @@ class Mixture:
             )
         return Batch(np.stack(images), np.stack(labels), objects)
 
+    def _balanced(self, exponent: float) -> npt.NDArray[np.float32]:
+        """Weights (share of pixels) ** -exponent, limited and with a mean of 1 over pixels.
+
+        In the line of Eigen & Fergus 2015, who weight by inverse frequency; a part of that is
+        enough to learn poles and signs without seeing them everywhere.
+        """
+        share = np.zeros(len(self.label_sets))
+        for which, dataset in enumerate(self._datasets):
+            counts = np.zeros(256, np.int64)
+            chosen = np.linspace(0, len(dataset) - 1, min(_COUNTED, len(dataset)), dtype=int)
+            for index in chosen:
+                labels = self._load(which, int(index)).labels
+                counts += np.bincount(labels.ravel(), minlength=256)
+            rows = self._row_of_label[which]
+            labelled = rows != IGNORE
+            seen = np.bincount(rows[labelled], counts[labelled], minlength=len(share))
+            share += self._share[which] * seen / max(seen.sum(), 1)
+        weights = np.maximum(share, 1e-6) ** -exponent
+        weights = np.minimum(weights, _RARE * np.average(weights, weights=share + 1e-9))
+        return (weights / np.average(weights, weights=share + 1e-9)).astype(np.float32)
+
     def _load(self, which: int, index: int) -> Sample:
         key = which, index
         if key in self._cache:
             return self._cache[key]
         sample = self._datasets[which].sample(index)
         size = sample.image.nbytes + sample.labels.nbytes
-        if self._cached_bytes + size <= _CACHE_BYTES:
+        if size <= self._free_bytes:
             self._cache[key] = sample
-            self._cached_bytes += size
+            self._free_bytes -= size
         return sample

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perception.data.augment import MIN_HEIGHT, augment, photometric, random_crop, warp
+from perception.data.augment import MIN_HEIGHT, augment, random_crop, warp
 from perception.data.normalise import padding_colour
+from perception.data.policy import Policy, load_policy
 from perception.data.sample import Objects, Sample
 from perception.spec import PRESETS
 from perception.taxonomy import IGNORE
@@ -59,7 +60,7 @@ def test_box_bounds_the_same_rectangle(
     x1, y1 = min(x0 + size[0], WIDTH), min(y0 + size[1], HEIGHT)
     sample = _sample(x0, y0, x1, y1)
     rng = np.random.default_rng(seed)
-    matrix = random_crop(sample.image.shape, (64, 80), (0.5, 2.0), rng)
+    matrix = random_crop(sample.image.shape, (64, 80), (0.5, 2.0), 0.5, rng)
     warped = warp(sample, matrix, 64, 80)
     assert warped.image.shape == (64, 80, 3) and warped.labels.shape == (64, 80)
 
@@ -83,7 +84,8 @@ def test_mirroring_happens_and_swaps_the_halves() -> None:
     sample = _sample(40, 30, 80, 60)
     hands = set()
     for seed in range(20):
-        matrix = random_crop(sample.image.shape, (96, 128), (1.0, 1.0), np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        matrix = random_crop(sample.image.shape, (96, 128), (1.0, 1.0), 0.5, rng)
         warped = warp(sample, matrix, 96, 128)
         red_x = np.nonzero(warped.image[..., 2])[1].mean()
         blue_x = np.nonzero(warped.image[..., 0])[1].mean()
@@ -99,7 +101,7 @@ def test_a_crop_of_the_images_size_covers_it(factor: float) -> None:
     size = int(HEIGHT * factor), int(WIDTH * factor)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        matrix = random_crop((HEIGHT, WIDTH, 3), size, (factor, factor), rng)
+        matrix = random_crop((HEIGHT, WIDTH, 3), size, (factor, factor), 0.5, rng)
         borders = matrix @ np.array([[-0.5, -0.5, 1], [WIDTH - 0.5, HEIGHT - 0.5, 1]]).T
         expected = [[-0.5, size[1] - 0.5], [-0.5, size[0] - 0.5]]
         np.testing.assert_allclose(np.sort(borders, axis=1), expected, atol=1e-9)
@@ -151,11 +153,14 @@ def test_low_boxes_become_ignore_and_flags_stay() -> None:
     assert warp(_sample(20, 30, 60, 80, ignore=True), scale, 48, 64).objects.ignore.all()
 
 
-def _augmented(seed: int, scale: tuple[float, float] = (0.3, 2.0)) -> Sample:
+STRONG = load_policy("strong")
+
+
+def _augmented(seed: int, policy: Policy = STRONG) -> Sample:
     sample = _sample(40, 30, 80, 60)
     sample.image[:60] += 90
     rng = np.random.default_rng(seed)
-    return augment(sample, SPEC, height=64, width=80, scale=scale, rng=rng)
+    return augment(sample, SPEC, policy, fit=0.8, height=64, width=80, rng=rng)
 
 
 @settings(max_examples=30, deadline=None)
@@ -170,23 +175,53 @@ def test_same_seed_same_sample(seed: int) -> None:
 
 def test_beside_the_image_is_the_letterbox() -> None:
     """At scale 0.3 the image is 38 px wide in a crop of 80."""
-    sample = _augmented(3, (0.3, 0.3))
+    small = STRONG.model_copy(update={"scale": (0.375, 0.375)})
+    sample = _augmented(3, small)
     outside = sample.labels == IGNORE
     assert 0.7 < outside.mean() < 0.9
     assert (sample.image[outside] == padding_colour(SPEC)).all()
     assert not (sample.image[~outside] == padding_colour(SPEC)).all(axis=1).any()
 
 
-def test_photometric_varies_light_and_keeps_the_scene() -> None:
+def test_scale_and_mirror_are_the_policys() -> None:
+    """The box is 40 px wide: 32 px at `fit` 0.8, times the policy's scale."""
+    sample = _sample(40, 30, 80, 60)
+
+    def crop(scale: float, mirror: float) -> Sample:
+        policy = Policy(scale=(scale, scale), mirror=mirror)
+        rng = np.random.default_rng(0)
+        return augment(sample, SPEC, policy, fit=0.8, height=80, width=110, rng=rng)
+
+    for scale in (0.5, 1.0):
+        x0, _, x1, _ = crop(scale, 0.0).objects.boxes[0]
+        assert x1 - x0 == pytest.approx(32 * scale)
+    for mirror, red_is_left in ((0.0, True), (1.0, False)):
+        image = crop(1.0, mirror).image.astype(int)
+        red = image[..., 2] - image[..., 0]
+        columns = np.arange(110)
+        red_x = np.average(columns, weights=red.clip(0).sum(axis=0))
+        blue_x = np.average(columns, weights=(-red).clip(0).sum(axis=0))
+        assert (red_x < blue_x) == red_is_left
+
+
+def test_policy_none_cuts_the_very_image_that_inference_sees() -> None:
     rng = np.random.default_rng(0)
-    image = cv2.resize(
-        rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (128, 96), interpolation=cv2.INTER_CUBIC
-    )
-    means, likeness = [], []
-    for seed in range(40):
-        changed = photometric(image, np.random.default_rng(seed))
-        assert changed.shape == image.shape and changed.dtype == np.uint8
-        means.append(changed.mean())
-        likeness.append(np.corrcoef(changed.mean(axis=2).ravel(), image.mean(axis=2).ravel())[0, 1])
-    assert np.std(means) > 8
-    assert min(likeness) > 0.8
+    sample = _sample(40, 30, 80, 60)
+    sample.image[:] = rng.integers(0, 256, sample.image.shape)
+    none = load_policy("none")
+    for fit in (1.0, 0.5):
+        size = int(WIDTH * fit), int(HEIGHT * fit)
+        seen = cv2.resize(sample.image, size, interpolation=cv2.INTER_LINEAR).astype(int)
+        corners = set()
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            crop = augment(sample, SPEC, none, fit=fit, height=40, width=48, rng=rng)
+            places = [
+                (y, x)
+                for y in range(seen.shape[0] - 39)
+                for x in range(seen.shape[1] - 47)
+                if np.abs(seen[y : y + 40, x : x + 48] - crop.image).max() <= 1
+            ]
+            assert len(places) == 1
+            corners.add(places[0])
+        assert len(corners) > 4
