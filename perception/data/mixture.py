@@ -49,12 +49,17 @@ class Mixture:
         spec: ModelSpec,
         seed: int,
         balance: float = 0.0,
+        policy: Policy | None = None,
     ) -> None:
-        """`balance` 0 counts all pixels alike, 1 all labels alike (see `label_weights`)."""
+        """`balance` 0 counts all pixels alike, 1 all labels alike (see `label_weights`).
+
+        `policy` augments every sample; without one it is the built-in `hand`.
+        """
         self._datasets = datasets
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
         self._spec = spec
         self._seed = seed
+        self._policy = policy or load_policy("hand")
         self._cache: dict[tuple[int, int], Sample] = {}
         self._free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         rows: dict[frozenset[str], int] = {}
