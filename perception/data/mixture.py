@@ -12,7 +12,7 @@ from perception.data.augment import augment
 from perception.data.dataset import Dataset
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
-from perception.data.policy import Policy, load_policy
+from perception.data.policy import Policy
 from perception.data.sample import Sample
 from perception.data.targets import Targets, encode
 from perception.spec import ModelSpec
@@ -58,6 +58,7 @@ class Mixture:
         self._datasets = datasets
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
         self._spec = spec
+        self._policy = policy
         self._seed = seed
         self._policy = policy or load_policy("hand")
         self._cache: dict[tuple[int, int], Sample] = {}
@@ -89,8 +90,9 @@ class Mixture:
             bucket = self._spec.bucket(self._datasets[which].buckets[index])
             rows, columns = sample.image.shape[:2]
             fit = Letterbox.fit(columns, rows, bucket.width, bucket.height).scale[0]
-            scale = (fit * _SCALE[0], fit * _SCALE[1])
-            sample = augment(sample, self._spec, height=height, width=width, scale=scale, rng=rng)
+            sample = augment(
+                sample, self._spec, self._policy, fit=fit, height=height, width=width, rng=rng
+            )
             images.append(normalise(sample.image, self._spec))
             labels.append(self._row_of_label[which][sample.labels])
             objects.append(
