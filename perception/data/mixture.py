@@ -12,7 +12,7 @@ from perception.data.augment import augment
 from perception.data.dataset import Dataset
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
-from perception.data.policy import Policy
+from perception.data.policy import Policy, load_policy
 from perception.data.sample import Sample
 from perception.data.targets import Targets, encode
 from perception.spec import ModelSpec
@@ -58,7 +58,6 @@ class Mixture:
         self._datasets = datasets
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
         self._spec = spec
-        self._policy = policy
         self._seed = seed
         self._policy = policy or load_policy("hand")
         self._cache: dict[tuple[int, int], Sample] = {}
