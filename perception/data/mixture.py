@@ -12,7 +12,7 @@ from perception.data.augment import augment
 from perception.data.dataset import Dataset
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
-from perception.data.policy import Policy, load_policy
+from perception.data.policy import Policy
 from perception.data.sample import Sample
 from perception.data.targets import Targets, encode
 from perception.spec import ModelSpec
@@ -47,19 +47,17 @@ class Mixture:
         datasets: Sequence[Dataset],
         weights: Sequence[float],
         spec: ModelSpec,
+        policy: Policy,
         seed: int,
         balance: float = 0.0,
-        policy: Policy | None = None,
     ) -> None:
-        """`balance` 0 counts all pixels alike, 1 all labels alike (see `label_weights`).
-
-        `policy` augments every sample; without one it is the built-in `hand`.
-        """
+        """`policy` augments every sample. `balance` 0 counts all pixels alike, 1 all labels
+        alike (see `label_weights`)."""
         self._datasets = datasets
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
         self._spec = spec
+        self._policy = policy
         self._seed = seed
-        self._policy = policy or load_policy("hand")
         self._cache: dict[tuple[int, int], Sample] = {}
         self._free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         rows: dict[frozenset[str], int] = {}
