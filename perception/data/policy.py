@@ -84,7 +84,7 @@ class Tone(Operation):
     """The sensor's and its processor's curve, drawn for all five at once."""
 
     exposure: Annotated[float, Field(strict=True, ge=0, le=1)]  # natural logarithm of the gain
-    white_balance: Annotated[float, Field(strict=True, ge=0, le=0.3)]  # gain of one channel
+    white_balance: Annotated[float, Field(strict=True, ge=0, le=0.2)]  # gain of one channel
     gamma: Annotated[float, Field(strict=True, ge=0, le=1)]  # natural logarithm of the exponent
     contrast: Annotated[float, Field(strict=True, ge=0, le=0.8)]  # slope about the mean
     brightness: Annotated[float, Field(strict=True, ge=0, le=0.3)]  # parts of full scale
