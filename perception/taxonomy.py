@@ -1,4 +1,4 @@
-"""The project's classes, and how other datasets' labels map onto them.
+"""The project's classes.
 
 A dataset label maps to a *set* of our classes: a coarse label trains the sum of the
 probabilities of its fine classes, and an empty set trains nothing (ignored).
@@ -40,34 +40,3 @@ SCENE_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "cyclist": (119, 11, 32),
 }
 """RGB, the Cityscapes palette, so that pictures look familiar."""
-
-CAMVID_LABELS: tuple[str, ...] = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
-    "unlabelled",
-)
-"""Order of the label bytes in the SegNet authors' CamVid."""
-
-CAMVID_TO_SCENE: Mapping[str, frozenset[str]] = {
-    "sky": frozenset({"sky"}),
-    "building": frozenset({"building"}),
-    "pole": frozenset({"pole"}),
-    "road": frozenset({"drivable"}),
-    "pavement": frozenset({"pavement"}),
-    "tree": frozenset({"vegetation", "terrain"}),
-    "sign": frozenset({"sign"}),
-    "fence": frozenset({"fence"}),
-    "car": frozenset({"vehicle"}),
-    "pedestrian": frozenset({"pedestrian"}),
-    "bicyclist": frozenset({"cyclist"}),
-    "unlabelled": frozenset(),
-}

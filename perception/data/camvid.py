@@ -10,12 +10,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from perception.data.files import read_image, read_labels
+from perception.data.files import list_images, read_image, read_labels
 from perception.data.sample import Objects, Sample
 from perception.errors import DatasetError
-from perception.taxonomy import CAMVID_LABELS, CAMVID_TO_SCENE, OBJECT_CLASSES
+from perception.taxonomy import OBJECT_CLASSES
 
-_IMAGE_SUFFIXES = (".jpg", ".png")
+LABEL_TO_SCENE: dict[str, frozenset[str]] = {
+    "sky": frozenset({"sky"}),
+    "building": frozenset({"building"}),
+    "pole": frozenset({"pole"}),
+    "road": frozenset({"drivable"}),
+    "pavement": frozenset({"pavement"}),
+    "tree": frozenset({"vegetation", "terrain"}),
+    "sign": frozenset({"sign"}),
+    "fence": frozenset({"fence"}),
+    "car": frozenset({"vehicle"}),
+    "pedestrian": frozenset({"pedestrian"}),
+    "bicyclist": frozenset({"cyclist"}),
+    "unlabelled": frozenset(),
+}
+"""In the order of the label bytes."""
+LABELS = tuple(LABEL_TO_SCENE)
+
 _SPECK_AREA = 4
 _MIN_HEIGHT = 10
 
@@ -23,14 +39,14 @@ _MIN_HEIGHT = 10
 class CamVid:
     """One split of CamVid. All images go to the network's large bucket as camera `main`."""
 
-    labels = CAMVID_LABELS
-    label_to_scene = tuple(CAMVID_TO_SCENE[label] for label in CAMVID_LABELS)
+    labels = LABELS
+    label_to_scene = tuple(LABEL_TO_SCENE.values())
     box_origin = "mask-derived"
 
     def __init__(self, folder: Path) -> None:
         """`folder` holds the images (".../train"); labels lie beside it (".../trainannot").
 
-        Raises DatasetError for a missing or empty folder and for images without labels.
+        Raises DatasetError for a missing or empty folder.
         """
         annotations = folder.with_name(folder.name + "annot")
         for needed in (folder, annotations):
@@ -39,17 +55,8 @@ class CamVid:
                     f"{needed}: no such folder; CamVid has its images in SPLIT/ and its labels "
                     "in SPLITannot/"
                 )
-        images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
-        if not images:
-            raise DatasetError(f"{folder}: no jpg or png images; is this a CamVid split?")
+        images = list_images(folder)
         self._pairs = [(image, annotations / f"{image.stem}.png") for image in images]
-        present = {path.name for path in annotations.iterdir()}
-        missing = [labels for _, labels in self._pairs if labels.name not in present]
-        if missing:
-            raise DatasetError(
-                f"{missing[0]}: labels are missing ({len(missing)} of {len(images)} images have "
-                "none); restore them or remove the images"
-            )
         self.name = f"camvid/{folder.name}"
         self.sources = tuple(str(image) for image in images)
         self.buckets = ("large",) * len(images)
@@ -58,10 +65,10 @@ class CamVid:
         return len(self._pairs)
 
     def sample(self, index: int) -> Sample:
-        """Raises DatasetError when one of the two files is damaged or they disagree."""
+        """Raises DatasetError when one of the two files is missing or damaged, or they disagree."""
         image_path, labels_path = self._pairs[index]
         image = read_image(image_path)
-        labels = read_labels(labels_path, len(CAMVID_LABELS), like=image)
+        labels = read_labels(labels_path, len(LABELS), like=image)
         return Sample(image, labels, boxes_from_labels(labels), str(image_path), "main")
 
 
@@ -87,7 +94,7 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
         ("pedestrian", "pedestrian", 0.45, 0.8),
         ("bicyclist", "cyclist", 0.45, 1.3),
     ):
-        mask = (labels == CAMVID_LABELS.index(label)).view(np.uint8)
+        mask = (labels == LABELS.index(label)).view(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         components = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _SPECK_AREA]  # row 0: background
         x, y, width, height, area = components.T

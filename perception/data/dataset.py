@@ -1,9 +1,13 @@
 """What every dataset offers, and how to open one from the command line's NAME:PATH."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast, get_args
 
 from perception.data.camvid import CamVid
+from perception.data.idd_lite import IddLite, Part
+from perception.data.rendered import rendered
 from perception.data.sample import Sample
 from perception.data.synthetic import Synthetic
 from perception.errors import DatasetError
@@ -12,8 +16,8 @@ from perception.errors import DatasetError
 class Dataset(Protocol):
     """Annotated images, read one at a time.
 
-    Opening checks that all files are listed and there; a file's content is checked when it is
-    read. Both raise DatasetError.
+    Opening checks that the folder is one of the dataset; a sample's files are checked when it
+    is read. Both raise DatasetError.
     """
 
     @property
@@ -41,7 +45,8 @@ class Dataset(Protocol):
 
     @property
     def box_origin(self) -> str:
-        """`exact`, or `mask-derived` where boxes were guessed from a label image."""
+        """`exact`; `mask-derived` where boxes were guessed from a label image, `projected` where
+        3D boxes were; `none` where there are none."""
         ...
 
     def __len__(self) -> int: ...
@@ -49,17 +54,59 @@ class Dataset(Protocol):
     def sample(self, index: int) -> Sample: ...
 
 
-def open_dataset(name_and_path: str) -> Dataset:
-    """Open `camvid:FOLDER[/SPLIT]` (split train by default) or `sim:FOLDER`.
+Progress = Callable[[int, int], None]
+"""Hears (done, in all) of what a dataset must do before it can be read."""
 
-    Raises DatasetError for an unknown name, and what the reader raises.
+
+def open_dataset(text: str, progress: Progress = lambda done, total: None) -> Dataset:
+    """Open NAME:PATH. Without a SPLIT a training command gets what is meant for training.
+
+    Raises DatasetError for an unknown name, which lists all, and what the reader raises.
     """
-    name, _, path = name_and_path.partition(":")
-    if not path or name not in ("camvid", "sim"):
-        raise DatasetError(
-            f"dataset '{name_and_path}' is not NAME:PATH; write camvid:FOLDER/SPLIT or sim:FOLDER"
-        )
+    name, _, path = text.partition(":")
+    if not path or name not in _FORMATS:
+        forms = ", ".join(f"{name}:{form.path}" for name, form in _FORMATS.items())
+        raise DatasetError(f"dataset '{text}' is not NAME:PATH; write one of {forms}")
+    return _FORMATS[name].open(path, progress)
+
+
+class _Format(NamedTuple):
+    path: str
+    open: Callable[[str, Progress], Dataset]
+
+
+def _camvid(path: str, _: Progress) -> Dataset:
     folder = Path(path)
-    if name == "sim":
-        return Synthetic(folder)
     return CamVid(folder / "train" if (folder / "train").is_dir() else folder)
+
+
+def _idd_lite(path: str, _: Progress) -> Dataset:
+    folder, part = _split(path, "images", "all")
+    if part not in get_args(Part):
+        raise DatasetError(f"{path}: no part '{part}'; IDD-Lite has {', '.join(get_args(Part))}")
+    return IddLite(folder, cast(Part, part))
+
+
+def _sim(path: str, progress: Progress) -> Dataset:
+    """An integer is a number of views to render, anything else a folder of such views."""
+    number = re.fullmatch(r"(\d+)(?:/(\d+))?", path)
+    if not number:
+        return Synthetic(Path(path))
+    if int(number[1]) == 0:
+        raise DatasetError(f"sim:{path}: no views; ask for at least one")
+    return rendered(int(number[1]), int(number[2] or 0), progress)
+
+
+def _split(path: str, marker: str, default: str) -> tuple[Path, str]:
+    """Folder and split of FOLDER/SPLIT, or FOLDER and `default`. FOLDER holds `marker`."""
+    folder = Path(path)
+    if not (folder / marker).exists() and (folder.parent / marker).exists():
+        return folder.parent, folder.name
+    return folder, default
+
+
+_FORMATS = {
+    "camvid": _Format("FOLDER[/SPLIT]", _camvid),
+    "idd-lite": _Format("FOLDER[/PART]", _idd_lite),
+    "sim": _Format("FOLDER or sim:VIEWS[/SEED]", _sim),
+}

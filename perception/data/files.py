@@ -1,17 +1,32 @@
-"""Read image and label files, with one-line errors for damaged ones."""
+"""Read a dataset's files, with one-line errors for damaged ones."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from perception.errors import DatasetError
 from perception.taxonomy import IGNORE
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
 # Decoders fill the missing rest of a cut file with grey; the end marker tells such files apart.
 _END_MARKERS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
+
+_Content = TypeVar("_Content")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder by name. Raises DatasetError if there is no folder or no image."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; the images belong there")
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise DatasetError(f"{folder}: no jpg or png images there; check the path")
+    return images
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
@@ -47,14 +62,31 @@ def read_labels(path: Path, n_labels: int, like: npt.NDArray[np.uint8]) -> npt.N
     return labels
 
 
-def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8]:
+def read_json(path: Path, content: type[_Content], remedy: str) -> _Content:
+    """A JSON file checked against the type `content`, keys that it does not name left out.
+
+    Raises DatasetError, which ends with `remedy`, for a file that is missing or not of the type.
+    """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror}; restore or remove the pair") from error
+        return TypeAdapter(content).validate_json(_read(path, remedy))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise DatasetError(f"{path}: {where}: {first['msg']}; {remedy}") from error
+
+
+def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8]:
+    data = _read(path, "restore or remove the pair")
     marker = _END_MARKERS.get(path.suffix.lower(), b"")
     pixels = np.frombuffer(data, np.uint8)
     image: npt.NDArray[Any] | None = cv2.imdecode(pixels, flags) if data else None
     if image is None or marker not in data[-1024:]:
         raise DatasetError(f"{path}: damaged image of {len(data)} bytes; restore or remove it")
     return image
+
+
+def _read(path: Path, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; {remedy}") from error

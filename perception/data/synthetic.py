@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
-from perception.data.files import read_image, read_labels
+from perception.data.files import read_image, read_json, read_labels
 from perception.data.sample import Objects, Sample
 from perception.errors import DatasetError
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
@@ -53,20 +53,9 @@ class Synthetic:
     box_origin = "exact"
 
     def __init__(self, folder: Path) -> None:
-        """Raises DatasetError for a missing folder, a bad index, and missing files."""
+        """Raises DatasetError for a missing folder and a bad index."""
         path = folder / "index.json"
-        try:
-            index = _Index.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise DatasetError(
-                f"{path}: {error.strerror}; `octoview sim views` makes such a folder"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "file"
-            raise DatasetError(
-                f"{path}: {where}: {first['msg']}; make the folder again with `octoview sim views`"
-            ) from error
+        index = read_json(path, _Index, "`octoview sim views` makes such a folder")
         unknown = set(index.scene_classes) - set(SCENE_CLASSES)
         if unknown:
             raise DatasetError(
@@ -75,14 +64,6 @@ class Synthetic:
             )
         if not index.views:
             raise DatasetError(f"{path}: holds no views; make some with `octoview sim views`")
-        present = {p.relative_to(folder).as_posix() for p in folder.glob("*/*")}
-        for view in index.views:
-            for name in (view.image, view.labels):
-                if name not in present:
-                    raise DatasetError(
-                        f"{folder / name}: is missing but listed in {path.name}; "
-                        "make the folder again with `octoview sim views`"
-                    )
         self._folder = folder
         self._views = index.views
         self.name = f"sim/{folder.name}"
@@ -95,7 +76,7 @@ class Synthetic:
         return len(self._views)
 
     def sample(self, index: int) -> Sample:
-        """Raises DatasetError when one of the two files is damaged or they disagree."""
+        """Raises DatasetError when one of the two files is missing or damaged, or they disagree."""
         view = self._views[index]
         image = read_image(self._folder / view.image)
         labels = read_labels(self._folder / view.labels, len(self.labels), like=image)

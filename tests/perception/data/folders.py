@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from perception.taxonomy import CAMVID_LABELS, OBJECT_CLASSES, SCENE_CLASSES
+from perception.data.camvid import LABELS
+from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 
 
 def write_camvid(root: Path, n: int = 2, split: str = "val") -> Path:
@@ -17,10 +18,10 @@ def write_camvid(root: Path, n: int = 2, split: str = "val") -> Path:
     for path in (folder, annotations):
         path.mkdir(parents=True)
     for k in range(n):
-        labels = np.full((90, 120), CAMVID_LABELS.index("sky"), np.uint8)
-        labels[45:] = CAMVID_LABELS.index("road")
-        labels[:5] = CAMVID_LABELS.index("unlabelled")
-        labels[40:60, 20 + 10 * k : 50 + 10 * k] = CAMVID_LABELS.index("car")
+        labels = np.full((90, 120), LABELS.index("sky"), np.uint8)
+        labels[45:] = LABELS.index("road")
+        labels[:5] = LABELS.index("unlabelled")
+        labels[40:60, 20 + 10 * k : 50 + 10 * k] = LABELS.index("car")
         cv2.imwrite(str(annotations / f"{k}.png"), labels)
         image = cv2.merge([labels * 20, 255 - labels * 20, labels])
         cv2.imwrite(str(folder / f"{k}.jpg"), image)

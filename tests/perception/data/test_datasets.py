@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from perception.data.camvid import CamVid, boxes_from_labels
+from perception.data.camvid import LABELS, CamVid, boxes_from_labels
 from perception.data.dataset import Dataset, open_dataset
 from perception.data.label_sets import label_matrix
 from perception.data.synthetic import Synthetic
 from perception.errors import DatasetError
-from perception.taxonomy import CAMVID_LABELS, OBJECT_CLASSES, SCENE_CLASSES
+from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 from tests.perception.data.folders import synthetic_index, write_camvid, write_synthetic
 
-CAR, PEDESTRIAN, ROAD = (CAMVID_LABELS.index(n) for n in ("car", "pedestrian", "road"))
+CAR, PEDESTRIAN, ROAD = (LABELS.index(n) for n in ("car", "pedestrian", "road"))
 
 
 def test_camvid_sample(tmp_path: Path) -> None:
@@ -40,9 +40,11 @@ def test_open_dataset_finds_the_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["camvid", "camvid:", "kitti:/data", ""])
-def test_open_dataset_refuses(text: str) -> None:
-    with pytest.raises(DatasetError, match="NAME:PATH"):
+def test_open_dataset_refuses_and_lists_what_there_is(text: str) -> None:
+    with pytest.raises(DatasetError, match="NAME:PATH") as caught:
         open_dataset(text)
+    for name in ("camvid", "idd-lite", "sim"):
+        assert f"{name}:" in str(caught.value)
 
 
 def _ignored(draw: Callable[[np.ndarray], None]) -> list[bool]:
@@ -87,7 +89,7 @@ def test_real_camvid(shared_data: Path) -> None:
     sample = dataset.sample(50)
     assert sample.image.shape == (360, 480, 3)
     # Every mask-derived box bounds pixels of its own label.
-    label_of_class = [CAR, PEDESTRIAN, CAMVID_LABELS.index("bicyclist")]
+    label_of_class = [CAR, PEDESTRIAN, LABELS.index("bicyclist")]
     assert len(sample.objects) > 0
     for box, label in zip(sample.objects.boxes, sample.objects.classes, strict=True):
         x0, y0, x1, y1 = (box + 0.5).astype(int)
@@ -134,10 +136,6 @@ BROKEN_FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "valannot: no such folder",
     ),
     "empty": (lambda f: [p.unlink() for p in f.iterdir()], "no jpg or png"),
-    "mask missing": (
-        lambda f: (f.with_name("valannot") / "1.png").unlink(),
-        r"1\.png: labels are missing \(1 of 2",
-    ),
 }
 
 
@@ -154,6 +152,7 @@ BROKEN_FILES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "image empty": (lambda image, _: image.write_bytes(b""), r"1\.jpg: damaged image of 0 bytes"),
     "image is text": (lambda image, _: image.write_text("hello"), r"1\.jpg: damaged"),
     "image gone": (lambda image, _: image.unlink(), r"1\.jpg: No such file"),
+    "labels gone": (lambda _, labels: labels.unlink(), r"1\.png: No such file"),
     "labels cut": (lambda _, labels: _cut(labels), r"1\.png: damaged"),
     "labels of other size": (
         lambda _, labels: _write_labels(labels, np.zeros((45, 60), np.uint8)),
@@ -199,10 +198,6 @@ BROKEN_INDEXES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "box NaN": (_change_object(box=[0, 0, float("nan"), 9]), r"box\.2: .*finite"),
     "box empty": (_change_object(box=[9, 0, 9, 9]), "is empty"),
     "box of three": (_change_object(box=[0, 0, 9]), r"box"),
-    "file gone": (
-        lambda index: index["views"][1].update(image="images/gone.jpg"),
-        r"gone\.jpg: is missing but listed",
-    ),
 }
 
 
@@ -213,6 +208,16 @@ def test_synthetic_checks_the_index_when_opened(tmp_path: Path, case: str) -> No
     spoil(index)
     folder = write_synthetic(tmp_path / "sim", index)
     _assert_one_line(lambda: Synthetic(folder), message)
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_a_view_that_is_gone_costs_one_line(tmp_path: Path, part: str) -> None:
+    folder = write_synthetic(tmp_path / "sim")
+    [gone] = (folder / part).glob("left_pillar.*")
+    gone.unlink()
+    dataset = Synthetic(folder)
+    dataset.sample(0)
+    _assert_one_line(lambda: dataset.sample(1), rf"{gone.name}: No such file")
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"\xff\xfe", b'{"views": '])
