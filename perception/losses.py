@@ -33,6 +33,14 @@ class BatchTargets(NamedTuple):
     ground_weight: Tensor
 
 
+class Labels(NamedTuple):
+    """What the rows of a batch's labels mean: `sets` is rows x scene classes, 0 or 1, and
+    `weights` (rows) is how much a pixel of each counts."""
+
+    sets: Tensor
+    weights: Tensor
+
+
 class Losses(NamedTuple):
     """Scalar losses, already weighted; their sum is what training minimises."""
 
@@ -40,13 +48,14 @@ class Losses(NamedTuple):
     heat: Tensor
     box: Tensor
     ground: Tensor
+    auxiliary: Tensor  # scene losses of the auxiliary classifiers
 
 
-def total_loss(predictions: Predictions, targets: BatchTargets, label_sets: Tensor) -> Losses:
-    """The four losses with the weights that balance them at the start of training."""
+def total_loss(predictions: Predictions, targets: BatchTargets, labels: Labels) -> Losses:
+    """The losses with the weights that balance them at the start of training."""
     positives = targets.box_weight.sum().clamp(min=1)
     return Losses(
-        scene=scene_loss(predictions.scene, targets.labels, label_sets),
+        scene=scene_loss(predictions.scene, targets.labels, labels),
         heat=heat_loss(predictions.heat, targets.heat, targets.heat_weight),
         box=2
         * box_loss(predictions.box, targets.regression[:, :4], targets.box_weight)
@@ -54,27 +63,44 @@ def total_loss(predictions: Predictions, targets: BatchTargets, label_sets: Tens
         ground=0.1
         * ground_loss(predictions.ground, targets.regression[:, 4:], targets.ground_weight)
         / positives,
+        # 0.3 each is the paper's weight.
+        auxiliary=sum(
+            (0.3 * scene_loss(x, targets.labels, labels) for x in predictions.auxiliary),
+            start=predictions.scene.new_zeros(()),
+        ),
     )
 
 
-def scene_loss(logits: Tensor, labels: Tensor, label_sets: Tensor) -> Tensor:
-    """Mean over labelled pixels of -log(sum of the label set's probabilities).
+def scene_loss(logits: Tensor, targets: Tensor, labels: Labels) -> Tensor:
+    """Weighted mean over labelled pixels of -log(sum of the label set's probabilities).
 
     Computed at twice the logits' resolution: half the stride keeps poles and kerbs, the
-    full resolution would cost more than the network. `label_sets` is labels x classes,
-    0 or 1; a label whose row is empty must be given as IGNORE.
+    full resolution would cost more than the network. `targets` N x H x W holds rows of
+    `labels`; one whose set is empty must be given as IGNORE.
     """
     logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-    step = labels.shape[-1] // logits.shape[-1]
-    labels = labels[:, step // 2 :: step, step // 2 :: step].long()
+    targets = _sampled(targets, *logits.shape[-2:]).long()
     # log of the set's probability sum, per label: logsumexp over the set's members.
     log_p = F.log_softmax(logits, dim=1)
-    singles = label_sets.sum(1) == 1
+    singles = labels.sets.sum(1) == 1
     channels = [
         log_p[:, row.argmax()] if single else log_p[:, row.bool()].logsumexp(dim=1)
-        for row, single in zip(label_sets, singles, strict=True)
+        for row, single in zip(labels.sets, singles, strict=True)
     ]
-    return F.nll_loss(torch.stack(channels, dim=1), labels, ignore_index=IGNORE)
+    total = F.nll_loss(
+        torch.stack(channels, dim=1), targets, labels.weights, ignore_index=IGNORE, reduction="sum"
+    )
+    # Not nll_loss's own mean: that is NaN where no pixel has a label.
+    return total / labels.weights[targets[targets != IGNORE]].sum().clamp(min=1e-6)
+
+
+def _sampled(image: Tensor, height: int, width: int) -> Tensor:
+    """The middle pixels of a grid of `height` x `width` over N x H x W."""
+    rows, columns = (
+        ((torch.arange(n, device=image.device) + 0.5) * (size / n)).long()
+        for n, size in zip((height, width), image.shape[-2:], strict=True)
+    )
+    return image[:, rows[:, None], columns]
 
 
 def heat_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Trunk: Szegedy et al. 2014, "Going deeper with convolutions", table 1, with batch norm
 (Ioffe & Szegedy 2015) and without the classifier, so it is fully convolutional.
-Decoder: feature pyramid (Lin et al. 2017). Objects: "Objects as Points" (Zhou et al.
+Decoder: feature pyramid (Lin et al. 2017) below a pyramid of atrous convolutions (Chen et al.
+2017, "Rethinking atrous convolution"). Objects: "Objects as Points" (Zhou et al.
 2019), whose peaks need no non-maximum suppression beyond a 3x3 max pool, with box sides
 measured from the centre cell as in FCOS (Tian et al. 2019).
 
@@ -43,10 +44,13 @@ INCEPTION: dict[str, Widths] = {
 }
 
 
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def conv(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
     """Convolution, batch norm, ReLU; output sides are ceil(input / stride)."""
+    padding = kernel // 2 * dilation
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -70,7 +74,7 @@ class Inception(nn.Module):
 
 
 class Trunk(nn.Module):
-    """GoogLeNet to inception 5b, returning the last features of strides 4, 8, 16, 32.
+    """GoogLeNet to inception 5b: the features after the stem and after each inception module.
 
     Published channel counts times `width`; `frames` images of three channels come in.
     """
@@ -89,27 +93,46 @@ class Trunk(nn.Module):
             conv(reduce, second, 3),
         )
         self.pool = nn.MaxPool2d(3, 2, padding=1)
-        modules, channels, last = {}, second, {}
+        self.channels = {"stem": second}
+        self.inception = nn.ModuleDict()
         for name, widths in INCEPTION.items():
-            modules[name] = Inception(channels, Widths(*map(scaled, widths)))
-            channels = modules[name].outputs
-            last[name[0]] = channels
-        self.inception = nn.ModuleDict(modules)
-        self.channels = (second, last["3"], last["4"], last["5"])
+            module = Inception(second, Widths(*map(scaled, widths)))
+            self.inception[name] = module
+            self.channels[name] = second = module.outputs
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        stride4 = self.stem(x)  # 192 x H/4
-        stride8 = self._stage("3", stride4)  # 480 x H/8
-        stride16 = self._stage("4", stride8)  # 832 x H/16
-        stride32 = self._stage("5", stride16)  # 1024 x H/32
-        return stride4, stride8, stride16, stride32
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = {"stem": self.stem(x)}  # 192 x H/4
+        last = "stem"
+        for name, module in self.inception.items():  # 3: H/8, 4: H/16, 5: H/32
+            x = features[last]
+            features[name] = module(x if name[0] == last[0] else self.pool(x))
+            last = name
+        return features
 
-    def _stage(self, digit: str, x: Tensor) -> Tensor:
-        x = self.pool(x)
-        for name, module in self.inception.items():
-            if name[0] == digit:
-                x = module(x)
-        return x
+
+LEVELS = ("stem", "3b", "4e", "5b")
+"""The trunk's last features of strides 4, 8, 16, 32."""
+AUXILIARY = ("4a", "4d")
+"""Where GoogLeNet had its auxiliary classifiers."""
+
+
+class Context(nn.Module):
+    """What surrounds a cell, near to far: atrous convolutions and the mean of the image."""
+
+    DILATIONS = (1, 2, 4)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.near_to_far = nn.ModuleList(
+            conv(channels, channels, 3, dilation=rate) for rate in self.DILATIONS
+        )
+        self.image = conv(channels, channels, 1)
+        self.project = conv(channels * (len(self.DILATIONS) + 1), channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.image(x.mean(dim=(2, 3), keepdim=True))
+        branches = [branch(x) for branch in self.near_to_far] + [mean.expand_as(x)]
+        return x + self.project(torch.cat(branches, dim=1))
 
 
 class Decoder(nn.Module):
@@ -118,10 +141,11 @@ class Decoder(nn.Module):
     def __init__(self, inputs: tuple[int, ...], channels: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(conv(n, channels, 1) for n in inputs)
+        self.context = Context(channels)
         self.smooth = nn.ModuleList(conv(channels, channels, 3) for _ in inputs)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        x = self.smooth[-1](self.lateral[-1](features[-1]))
+        x = self.smooth[-1](self.context(self.lateral[-1](features[-1])))
         for i in range(len(features) - 2, -1, -1):
             fine = self.lateral[i](features[i])
             # To the finer map's size, not by two: a side of 15 pools to 8.
@@ -141,20 +165,37 @@ class Predictions(NamedTuple):
     heat: Tensor  # N x object classes x H/4 x W/4, logits of "an object's centre is here"
     box: Tensor  # N x 4 x H/4 x W/4, left, top, right, bottom distance in input pixels, > 0
     ground: Tensor  # N x 2 x H/4 x W/4, offset to the ground point in input pixels
+    auxiliary: tuple[Tensor, ...] = ()  # scene logits at stride 16, for training alone
+
+    def float(self) -> "Predictions":
+        """In single precision, which the losses need."""
+        heads = (self.scene, self.heat, self.box, self.ground)
+        return Predictions(*(x.float() for x in heads), tuple(x.float() for x in self.auxiliary))
 
 
 class OctoNet(nn.Module):
     """One network for every camera. In training mode it returns `Predictions`, in eval mode
-    a dict of the tensors that `ModelSpec.outputs` names."""
+    a dict of the tensors that `ModelSpec.outputs` names.
 
-    def __init__(self, spec: ModelSpec) -> None:
+    With `auxiliary` it has GoogLeNet's auxiliary classifiers, here of each cell: they bring the
+    gradient to the middle of the trunk in training and are not part of what is shipped.
+    """
+
+    def __init__(self, spec: ModelSpec, auxiliary: bool = False) -> None:
         super().__init__()
         self.spec = spec
         width, objects = spec.decoder_channels, len(spec.object_classes)
+
+        def classifier(inputs: int, kernel: int) -> nn.Sequential:
+            head = nn.Conv2d(width, len(spec.scene_classes), 1)
+            return nn.Sequential(conv(inputs, width, kernel), head)
+
         self.trunk = Trunk(spec.width_multiplier, spec.frames)
-        self.decoder = Decoder(self.trunk.channels, width)
-        self.scene = nn.Sequential(
-            conv(width, width, 3), nn.Conv2d(width, len(spec.scene_classes), 1)
+        channels = self.trunk.channels
+        self.decoder = Decoder(tuple(channels[name] for name in LEVELS), width)
+        self.scene = classifier(width, kernel=3)
+        self.auxiliary = nn.ModuleDict(
+            {name: classifier(channels[name], kernel=1) for name in AUXILIARY if auxiliary}
         )
         self.object_features = conv(width, width, 3)
         self.heat = nn.Conv2d(width, objects, 1)
@@ -163,6 +204,8 @@ class OctoNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # The context starts as nothing added, so it can join weights trained without it.
+        nn.init.zeros_(self.decoder.context.project[1].weight)
         for head in (self.heat, self.box, self.ground):
             nn.init.normal_(head.weight, std=0.01)
         # Centres are rare: start from a probability of 0.01 (Lin et al. 2017, focal loss).
@@ -171,7 +214,8 @@ class OctoNet(nn.Module):
 
     def predict(self, images: Tensor) -> Predictions:
         """Head outputs for images N x 3*frames x H x W, H and W multiples of 4."""
-        shared = self.decoder(self.trunk(images))
+        features = self.trunk(images)
+        shared = self.decoder(tuple(features[name] for name in LEVELS))
         objects = self.object_features(shared)
         stride = self.spec.output_stride
         return Predictions(
@@ -180,6 +224,7 @@ class OctoNet(nn.Module):
             # exp keeps sides positive; the clamp keeps half precision finite.
             box=self.box(objects).clamp(-4, 6).exp() * stride,
             ground=self.ground(objects) * (4 * stride),
+            auxiliary=tuple(head(features[name]) for name, head in self.auxiliary.items()),
         )
 
     def forward(self, images: Tensor) -> Predictions | dict[str, Tensor]:

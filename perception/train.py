@@ -3,6 +3,8 @@
 A run lives in a folder: `state.safetensors` (weights, optimiser, step; rewritten as it
 goes), `curve.csv` (losses), `weights.safetensors` (the averaged weights, at the end). The
 same recipe on the same folder continues where it stopped and ends with the same weights.
+
+Under `torchrun` each process takes its share of every batch and the first writes the folder.
 """
 
 import csv
@@ -14,58 +16,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from pydantic import BaseModel
+from torch import Tensor, nn
 
 from perception.checkpoint import load_state, load_tensors, save_network, save_tensors
 from perception.data.dataset import open_dataset
 from perception.data.mixture import Batch, Mixture
+from perception.data.policy import load_policy
 from perception.errors import CheckpointError, PerceptionError
-from perception.losses import BatchTargets, Losses, total_loss
-from perception.network import OctoNet
+from perception.losses import BatchTargets, Labels, Losses, total_loss
+from perception.network import OctoNet, Predictions
+from perception.processes import Processes
+from perception.recipe import Recipe
 from perception.spec import PRESETS
 
 _RECIPE_KEY = "octoview.recipe"
 _STEP_KEY = "octoview.step"
-
-
-class Source(BaseModel):
-    """A dataset as `NAME:PATH`, drawn from in proportion to `weight`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    weight: float = Field(default=1.0, gt=0)
-
-
-class Recipe(BaseModel):
-    """Everything that decides the result of a run.
-
-    AdamW (Loshchilov & Hutter 2019); the learning rate warms up linearly over the first
-    twentieth, then falls as a cosine to zero; an exponential average of the weights is kept
-    and is what gets shipped (Polyak & Juditsky 1992).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    preset: str
-    sources: tuple[Source, ...] = Field(min_length=1)
-    steps: int = Field(gt=0)
-    batch: int = Field(default=16, gt=0)
-    crop_height: int = Field(default=256, gt=0, multiple_of=4)
-    crop_width: int = Field(default=320, gt=0, multiple_of=4)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    average_decay: float = Field(default=0.998, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0)
-    initial_weights: Path | None = None
-
-    def learning_rate_at(self, step: int) -> float:
-        warm_up = max(1, self.steps // 20)
-        if step < warm_up:
-            return self.learning_rate * (step + 1) / warm_up
-        progress = (step - warm_up) / max(1, self.steps - warm_up)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Progress(BaseModel):
@@ -89,32 +55,53 @@ def train(
     Raises CheckpointError when the folder holds the state of another recipe, DatasetError for
     bad data, PerceptionError for an unknown preset or a loss that is not finite.
     """
-    run = _Run(recipe, folder)
-    last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
-    kept = _curve_until(folder / "curve.csv", run.step)
-    with (folder / "curve.csv").open("w", newline="") as file:
-        curve = csv.writer(file)
-        curve.writerows([("step", "learning_rate", *Losses._fields), *kept])
-        file.flush()  # what was there is there again
+    with Processes.joined() as processes:
+        run = _Run(recipe, folder, processes)
+        last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
+        curve = _Curve(folder / "curve.csv", run.step) if processes.is_first else None
         for batch in run.batches(run.step, last):
             start = time.perf_counter()
             losses = run.advance(batch)
-            values = [loss.item() for loss in losses]
-            if not math.isfinite(sum(values)):
+            total = sum(losses)
+            if not math.isfinite(total):
                 raise PerceptionError(
-                    f"step {run.step}: loss is {sum(values)}; lower --learning-rate (now "
+                    f"step {run.step}: loss is {total}; lower --learning-rate (now "
                     f"{recipe.learning_rate}) and start in a new folder"
                 )
-            learning_rate = recipe.learning_rate_at(run.step - 1)
-            curve.writerow((run.step, f"{learning_rate:.3g}", *(f"{v:.5g}" for v in values)))
+            if curve is None:
+                continue
+            curve.add(run.step, recipe.learning_rate_at(run.step - 1), losses)
             if run.step % save_every == 0 or run.step == last:
-                file.flush()
+                curve.flush()
                 run.save()
             seconds = time.perf_counter() - start
-            report(Progress(step=run.step, steps=recipe.steps, loss=sum(values), seconds=seconds))
-    weights = folder / "weights.safetensors"
-    save_network(run.average, weights)
-    return weights
+            report(Progress(step=run.step, steps=recipe.steps, loss=total, seconds=seconds))
+        weights = folder / "weights.safetensors"
+        if curve is not None:
+            curve.close()
+            save_network(run.average, weights)
+        return weights
+
+
+class _Curve:
+    """The losses of each step as a CSV file."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Keeps the rows up to `step` of a run that goes on."""
+        kept = _curve_until(path, step)
+        self._file = path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerows([("step", "learning_rate", *Losses._fields), *kept])
+        self.flush()  # what was there is there again
+
+    def add(self, step: int, learning_rate: float, losses: list[float]) -> None:
+        self._writer.writerow((step, f"{learning_rate:.3g}", *(f"{x:.5g}" for x in losses)))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _curve_until(path: Path, step: int) -> list[list[str]]:
@@ -129,27 +116,39 @@ def _curve_until(path: Path, step: int) -> list[list[str]]:
 class _Run:
     """Network, its running average, optimiser and step: what a checkpoint holds."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, processes: Processes) -> None:
         if recipe.preset not in PRESETS:
             raise PerceptionError(
                 f"preset '{recipe.preset}' is unknown; choose {' or '.join(PRESETS)}"
             )
         self.recipe, self.state_path, self.step = recipe, folder / "state.safetensors", 0
+        self.processes, self.places = processes, processes.share(recipe.batch)
         spec = PRESETS[recipe.preset]
-        datasets = [open_dataset(source.dataset) for source in recipe.sources]
-        weights = [source.weight for source in recipe.sources]
-        self.mixture = Mixture(datasets, weights, spec, recipe.seed)
-        self.label_sets = torch.from_numpy(self.mixture.label_sets)
+        self.mixture = Mixture(
+            [open_dataset(source.dataset) for source in recipe.sources],
+            [source.weight for source in recipe.sources],
+            spec,
+            load_policy(recipe.augmentation),
+            recipe.seed,
+            recipe.balance,
+        )
         torch.manual_seed(recipe.seed)
         np.finfo(np.float64)  # numpy looks the smallest number up once, and warns if flushed
         torch.set_flush_denormal(True)  # dying ReLUs leave denormals, many times slower
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = OctoNet(spec)
-        if recipe.initial_weights is not None:
-            load_state(network, load_tensors(recipe.initial_weights)[0], recipe.initial_weights)
-        self.network = self._placed(network)
+        self.device = processes.device
+        self.labels = Labels(
+            sets=torch.from_numpy(self.mixture.label_sets).to(self.device),
+            weights=torch.from_numpy(self.mixture.label_weights).to(self.device),
+        )
         self.average = self._placed(OctoNet(spec)).eval()
-        self.average.load_state_dict(self.network.state_dict())
+        self.network = self._placed(OctoNet(spec, recipe.auxiliary))
+        if recipe.initial_weights is not None:
+            tensors, _ = load_tensors(recipe.initial_weights)
+            load_state(self.average, tensors, recipe.initial_weights)
+            # The auxiliary classifiers, which no weights file has, keep their random start.
+            self.network.load_state_dict(self.network.state_dict() | self.average.state_dict())
+        else:
+            self._copy_to_average(0.0)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -162,6 +161,7 @@ class _Run:
         if self.state_path.exists():
             self._restore()
         self.network.train()
+        self.shared: nn.Module = processes.wrap(self.network)
 
     def _placed(self, network: OctoNet) -> OctoNet:
         return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -171,7 +171,7 @@ class _Run:
         recipe = self.recipe
 
         def prepare(step: int) -> Batch:
-            return self.mixture.batch(step, recipe.batch, recipe.crop_height, recipe.crop_width)
+            return self.mixture.batch(step, self.places, recipe.crop_height, recipe.crop_width)
 
         with ThreadPoolExecutor(1) as pool:
             pending = [pool.submit(prepare, step) for step in range(first, min(first + 2, last))]
@@ -181,22 +181,23 @@ class _Run:
                     pending.append(pool.submit(prepare, step + 2))
                 yield batch
 
-    def advance(self, batch: Batch) -> Losses:
-        """One optimiser step."""
+    def advance(self, batch: Batch) -> list[float]:
+        """One optimiser step; returns the `Losses`, their mean over processes."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.step)
+            group["betas"] = (self.recipe.momentum_at(self.step), group["betas"][1])
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            predictions = self.network(images)
-        predictions = type(predictions)(*(tensor.float() for tensor in predictions))
-        losses = total_loss(predictions, self._targets(batch), self.label_sets.to(self.device))
+            predictions: Predictions = self.shared(images)
+        losses = torch.stack(total_loss(predictions.float(), self._targets(batch), self.labels))
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(losses).sum().backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        losses.sum().backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimiser.step()
         self.step += 1
-        self._update_average()
-        return losses
+        # The decay ramps up, or the random start would linger in a short run.
+        self._copy_to_average(min(self.recipe.average_decay, (1 + self.step) / (10 + self.step)))
+        return self.processes.mean(losses.detach()).tolist()
 
     def _targets(self, batch: Batch) -> BatchTargets:
         def stacked(name: str) -> Tensor:
@@ -213,16 +214,14 @@ class _Run:
         )
 
     @torch.no_grad()
-    def _update_average(self) -> None:
-        # The decay ramps up, or the random start would linger in a short run.
-        decay = min(self.recipe.average_decay, (1 + self.step) / (10 + self.step))
-        for kept, new in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
+    def _copy_to_average(self, decay: float) -> None:
+        """average = decay * average + (1 - decay) * network"""
+        network = self.network.state_dict()
+        for name, kept in self.average.state_dict().items():
             if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
+                kept.lerp_(network[name], 1 - decay)
             else:
-                kept.copy_(new)
+                kept.copy_(network[name])
 
     def save(self) -> None:
         """Write the state so that a kill at any moment leaves this one or the one before."""

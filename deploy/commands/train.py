@@ -33,7 +33,8 @@ def train(
     Example: octoview train --data sim:views/train@2 --data camvid:CamVid/train --out runs/nano
     """
     try:
-        from perception.train import Progress, Recipe, Source
+        from perception.recipe import Recipe, Source
+        from perception.train import Progress
         from perception.train import train as run
     except ImportError as error:
         raise PerceptionError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from perception.network import INCEPTION, OctoNet, Predictions, Trunk
+from perception.network import INCEPTION, LEVELS, Context, OctoNet, Predictions, Trunk
 from perception.spec import PRESETS, ModelSpec
 
 # Szegedy et al. 2014, table 1: output channels and parameters (thousands; K = 1024, with biases).
@@ -65,7 +65,7 @@ def test_trunk_has_the_weights_that_the_channel_table_gives() -> None:
 def test_trunk_strides_and_channels_are_published() -> None:
     with torch.no_grad():
         features = Trunk().eval()(torch.zeros(1, 3, 224, 224))
-    assert [tuple(f.shape[1:]) for f in features] == [
+    assert [tuple(features[name].shape[1:]) for name in LEVELS] == [
         (192, 56, 56),
         (480, 28, 28),
         (832, 14, 14),
@@ -74,7 +74,35 @@ def test_trunk_strides_and_channels_are_published() -> None:
 
 
 def test_width_multiplier_scales_every_layer() -> None:
-    assert Trunk(0.5).channels == (96, 240, 416, 512)
+    channels = Trunk(0.5).channels
+    assert [channels[name] for name in LEVELS] == [96, 240, 416, 512]
+
+
+def test_context_sees_the_whole_image_and_starts_as_nothing_added() -> None:
+    context = Context(8).eval()
+    x = torch.randn(1, 8, 40, 40)
+    far = x.clone()
+    far[:, :, -1, -1] += 100.0  # beyond the reach of all dilations at the first cell
+    with torch.no_grad():
+        assert not torch.equal(context(x)[..., 0, 0], context(far)[..., 0, 0])
+    decoder = OctoNet(PRESETS["nano"]).eval().decoder.context
+    x = torch.randn(1, PRESETS["nano"].decoder_channels, 5, 7)
+    with torch.no_grad():
+        assert torch.equal(decoder(x), x)
+
+
+def test_auxiliary_classifiers_train_the_trunk_and_are_not_shipped() -> None:
+    network = OctoNet(PRESETS["nano"], auxiliary=True)
+    predictions = network(torch.randn(2, 3, 64, 96))
+    assert [tuple(x.shape) for x in predictions.auxiliary] == [(2, 12, 4, 6)] * 2
+    sum(x.square().mean() for x in predictions.auxiliary).backward()
+    modules = network.trunk.inception.items()
+    reached = [name for name, m in modules if m.branch1[0].weight.grad is not None]
+    assert reached == ["3a", "3b", "4a", "4b", "4c", "4d"]
+    shipped = OctoNet(PRESETS["nano"])
+    extra = network.state_dict().keys() - shipped.state_dict().keys()
+    assert extra and all(name.startswith("auxiliary.") for name in extra)
+    assert shipped(torch.randn(2, 3, 64, 96)).auxiliary == ()
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 640), (100, 132)])

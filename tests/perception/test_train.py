@@ -11,9 +11,10 @@ import torch
 from perception.checkpoint import load_network, load_tensors, save_network, save_tensors
 from perception.errors import CheckpointError, PerceptionError, SpecError
 from perception.network import OctoNet
+from perception.recipe import Recipe, Source
 from perception.spec import PRESETS, SPEC_KEY
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
-from perception.train import Progress, Recipe, Source, train
+from perception.train import Progress, train
 
 
 @pytest.fixture(scope="module")
