@@ -1,0 +1,144 @@
+"""Trials of augmentation policies: each trained and scored once, and remembered.
+
+The folder holds results.jsonl, one line for each finished trial, and policies/; a trial under
+way lives in runs/ and goes on where it stopped.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from perception.checkpoint import load_network
+from perception.data.check import accept, check
+from perception.data.dataset import Dataset, open_dataset
+from perception.data.policy import Policy, save_policy
+from perception.errors import DatasetError, PerceptionError
+from perception.evaluate import evaluate
+from perception.predict import Predictor
+from perception.recipe import Recipe
+from perception.train import train
+
+
+class Trial(BaseModel):
+    """What is tried: a policy, by name and in full, for some steps from a seed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    policy: Policy
+    seed: int
+    steps: int
+
+
+class Result(BaseModel):
+    """One line of results.jsonl. Scores are fractions of 1, null where there is no truth."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trial: Trial
+    mean_iou: float | None
+    drivable_iou: float | None
+    map50: float | None
+    seconds: float
+
+    @property
+    def score(self) -> float:
+        """What is compared: mean IoU, or mAP50 on a dataset without scene labels."""
+        return next(value for value in (self.mean_iou, self.map50) if value is not None)
+
+
+class Trials:
+    """Runs trials of one recipe, scored on one dataset, in one folder."""
+
+    def __init__(self, recipe: Recipe, val: str, folder: Path) -> None:
+        """`val` is NAME:PATH. Every sample is read once, so that no search dies of one.
+
+        Raises PerceptionError for a folder of other settings, DatasetError for bad samples and
+        for images both trained on and scored.
+        """
+        self._recipe, self._folder, self._path = recipe, folder, folder / "results.jsonl"
+        self._judge = _judge([source.dataset for source in recipe.sources], val)
+        settings = {"recipe": recipe.model_dump(mode="json"), "val": val}
+        path, text = folder / "search.json", json.dumps(settings, indent=2) + "\n"
+        if not path.exists():
+            (folder / "policies").mkdir(parents=True, exist_ok=True)
+            _write(path, text)
+        elif path.read_text(encoding="utf-8") != text:
+            raise PerceptionError(
+                f"{path}: belongs to a search with other settings; choose another --out or "
+                "delete that folder"
+            )
+        self._results = _read_results(self._path)
+
+    def run(self, trial: Trial, report: Callable[[int], None]) -> Result:
+        """Train and score, unless that has been done; `report` gets the steps done."""
+        for result in self._results:
+            if result.trial == trial:
+                return result
+        start = time.perf_counter()
+        policy_path = self.policy_path(trial.name)
+        save_policy(trial.policy, policy_path)
+        changed = {"augmentation": str(policy_path), "seed": trial.seed, "steps": trial.steps}
+        recipe = self._recipe.model_copy(update=changed)
+        run_folder = self._folder / "runs" / f"{trial.name}-{trial.steps}-seed{trial.seed}"
+        weights = train(recipe, run_folder, lambda progress: report(progress.step))
+        scores = self._score(weights)
+        result = Result(trial=trial, **scores, seconds=round(time.perf_counter() - start, 1))
+        self._results.append(result)
+        _write(self._path, "".join(f"{known.model_dump_json()}\n" for known in self._results))
+        shutil.rmtree(run_folder)
+        return result
+
+    def policy_path(self, name: str) -> Path:
+        return self._folder / "policies" / f"{name}.yaml"
+
+    def _score(self, weights: Path) -> dict[str, float | None]:
+        network, spec = load_network(weights)
+        network = network.to("cuda" if torch.cuda.is_available() else "cpu")
+        scores = evaluate(Predictor(network), self._judge, spec)
+        if math.isnan(scores.mean_iou) and math.isnan(scores.map50):
+            raise DatasetError(
+                f"{self._judge.name}: has neither scene labels nor boxes to score; choose another"
+            )
+        names = "mean_iou", "drivable_iou", "map50"
+        values = {name: getattr(scores, name) for name in names}
+        return {name: None if math.isnan(x) else round(x, 5) for name, x in values.items()}
+
+
+def _judge(train_on: Sequence[str], val: str) -> Dataset:
+    checked = [check(open_dataset(text)) for text in (*train_on, val)]
+    datasets = accept(checked, skip_bad=False)
+    trained_on = {digits for one in checked[:-1] for digits in one.fingerprints}
+    common = sum(digits in trained_on for digits in checked[-1].fingerprints)
+    if common:
+        raise DatasetError(
+            f"{val}: {common} of its {len(datasets[-1])} images are trained on too; score on others"
+        )
+    return datasets[-1]
+
+
+def _read_results(path: Path) -> list[Result]:
+    if not path.exists():
+        return []
+    results = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            results.append(Result.model_validate_json(line))
+        except ValidationError as error:
+            raise PerceptionError(
+                f"{path}: line {number} is no result of a trial; delete that line"
+            ) from error
+    return results
+
+
+def _write(path: Path, text: str) -> None:
+    """In one go: a kill leaves the old file or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
