@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 from export.onnx_file import write_onnx
 from export.parity import Infer, Parity, check_parity
-from perception.checkpoint import load_network
+from perception.checkpoint import load_network, load_tensors
 from perception.data.normalise import normalise
 from perception.spec import ModelSpec
 
@@ -26,13 +26,14 @@ def export_onnx(
     and ExportError for a path that can't be written.
     """
     network, spec = load_network(checkpoint)
+    _, header = load_tensors(checkpoint)  # says more than the spec, such as the training images
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder; make it or choose another --out")
     if path.is_dir():
         raise ExportError(f"{path}: is a folder; name a file, such as {path / 'nano.onnx'}")
     partial = path.with_name(path.name + ".partial")
     try:
-        write_onnx(network, partial)
+        write_onnx(network, partial, header)
         infer = onnxruntime_infer(partial)
         parity = check_parity(network, infer, texture_batches(spec) if batches is None else batches)
         if not parity.failures:

@@ -1,6 +1,7 @@
 """The network as one ONNX file: dynamic batch, height and width, ModelSpec in its metadata."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -13,11 +14,11 @@ OPSET = 17
 """ONNX operator set; TensorRT 10.3 (JetPack 6) and later read it."""
 
 
-def write_onnx(network: OctoNet, path: Path) -> None:
+def write_onnx(network: OctoNet, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write `network` in eval mode to `path`.
 
     Tensors are named as `ModelSpec` says, so one file serves every resolution bucket and any
-    number of cameras. Folder must exist.
+    number of cameras. `metadata` goes into the file beside the spec. Folder must exist.
     """
     spec = network.spec
     tensors = (spec.input, *spec.outputs)
@@ -38,7 +39,8 @@ def write_onnx(network: OctoNet, path: Path) -> None:
     model = onnx.load(path)
     for info, tensor in zip(model.graph.output, spec.outputs, strict=True):
         _state_shape(info, tensor)
-    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash})
+    about = {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
+    onnx.helper.set_model_props(model, {**(metadata or {}), **about})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -4,10 +4,9 @@ The predictor is any callable from a batch of network inputs to the outputs that
 names, so the same code scores torch, ONNX Runtime and every later engine.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,17 +15,24 @@ import numpy.typing as npt
 
 from calib.letterbox import Letterbox
 from perception.data.dataset import Dataset
+from perception.data.fingerprint import DIGITS, fingerprint
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
-from perception.data.sample import Objects
+from perception.data.sample import Objects, Sample
 from perception.errors import DatasetError
 from perception.metrics import (
+    ANY_HEIGHT,
     Detections,
+    Matches,
+    ReliabilityCounter,
     average_precision,
     class_iou,
     confusion_matrix,
     joint_iou,
+    match,
+    mean,
 )
+from perception.scores import Calibration, ObjectScore, SceneSlice, Scores, SizeSlice, Slices
 from perception.spec import ModelSpec
 from perception.taxonomy import IGNORE
 
@@ -36,28 +42,25 @@ Predict = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[Any]]]
 _BATCH = 4
 TALL_PX = 12.0
 """Height in the network's input from which an object counts as tall."""
+SIZES_PX = ((6.0, 12.0), (12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
+"""Heights in the network's input by which objects are scored apart."""
+LIGHT = {"dark": (0.0, 0.3), "medium": (0.3, 0.5), "bright": (0.5, np.inf)}
+"""Mean luminance of an image, 0 black to 1 white (ITU-R BT.601 luma of its bytes)."""
+_LEAST_SCORE = 0.05
+"""Score from which detections count in the calibration; below, they are top-K's filling."""
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Fractions of 1; NaN where the dataset has nothing to measure."""
+class Scored:
+    """One sample and what the network made of it, in pixels of the source image."""
 
-    dataset: str
-    images: int
-    mean_iou: float
-    drivable_iou: float
-    iou: dict[str, float]  # by the dataset's own labels
-    drivable_iou_by_camera: dict[str, float]
-    boxes: str  # `exact` or `mask-derived`
-    map50: float  # mean over object classes at an overlap of 0.5
-    map50_95: float  # mean over overlaps 0.5, 0.55 .. 0.95
-    map50_by_class: dict[str, float]
-    map50_95_by_class: dict[str, float]
-    map50_tall_by_class: dict[str, float]  # objects under TALL_PX ignored
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file, with null for NaN."""
-        return {key: _null_for_nan(value) for key, value in asdict(self).items()}
+    index: int
+    sample: Sample
+    truth: npt.NDArray[np.uint8]  # (H, W) labels, IGNORE where they are not scored
+    predicted: npt.NDArray[np.uint8]  # (H, W) labels
+    mean_iou: float  # over the labels of the truth; NaN without any
+    detections: Detections
+    matches: Matches
 
 
 def evaluate(
@@ -65,29 +68,31 @@ def evaluate(
     dataset: Dataset,
     spec: ModelSpec,
     progress: Callable[[int], None] | None = None,
+    *,
+    trained_on: Set[str] | None = None,
+    watch: Callable[[Scored], None] | None = None,
 ) -> Scores:
     """Score every sample of `dataset`, each letterboxed into its own bucket of `spec`.
 
     IoU comes from one confusion matrix of all images' pixels; average precision is COCO's. A
     network of two frames sees each image twice. `progress` is called with the number of images
-    done. Raises DatasetError for a damaged file or labels that can't be told apart, SpecError
-    for a bucket that the model has not.
+    done, `watch` with each sample. `trained_on` holds the fingerprints of the images that the
+    network was trained on, None when they are unknown.
+
+    Raises DatasetError for a damaged file, labels that can't be told apart, and images that the
+    network was trained on; SpecError for a bucket that the model has not.
     """
     _check_distinct(dataset)
-    label_sets = label_matrix(dataset.label_to_scene, spec.scene_classes)
-    trained = label_sets.any(axis=1)
-    truth_of_label = np.full(256, IGNORE, np.uint8)
-    truth_of_label[np.flatnonzero(trained)] = np.flatnonzero(trained)
-
-    confusion: dict[str, npt.NDArray[np.int64]] = defaultdict(
-        lambda: np.zeros((len(label_sets), len(label_sets)), np.int64)
-    )
-    truths: list[Objects] = []
-    tall: list[Objects] = []
-    detections: list[Detections] = []
+    scene, objects = _SceneTally(dataset, spec), _ObjectTally(spec)
+    done = seen_in_training = 0
     for indices, bucket in _batches(dataset):
         size = spec.bucket(bucket)
         samples = [dataset.sample(index) for index in indices]
+        done += len(samples)
+        if trained_on is not None:
+            seen_in_training += sum(fingerprint(s.image) in trained_on for s in samples)
+        if seen_in_training:
+            continue  # no scores will come of this: only how many is still of interest
         placements = [
             Letterbox.fit(s.image.shape[1], s.image.shape[0], size.width, size.height)
             for s in samples
@@ -95,46 +100,165 @@ def evaluate(
         images = [network_input(s.image, p, spec) for s, p in zip(samples, placements, strict=True)]
         outputs = predict(np.stack(images))
         for n, (sample, placement) in enumerate(zip(samples, placements, strict=True)):
-            predicted = predicted_labels(outputs["scene"][n], placement, label_sets)
-            truth = truth_of_label[sample.labels]
-            confusion[sample.camera] += confusion_matrix(truth, predicted, len(label_sets))
-            truths.append(sample.objects)
-            tall.append(_low_ignored(sample.objects, TALL_PX / placement.scale[1]))
-            detections.append(
-                detections_in_source(
-                    outputs["boxes"][n], outputs["scores"][n], outputs["labels"][n], placement
-                )
+            truth, predicted, mean_iou = scene.add(sample, outputs["scene"][n], placement)
+            detections = detections_in_source(
+                outputs["boxes"][n], outputs["scores"][n], outputs["labels"][n], placement
             )
+            matches = match(sample.objects, detections)
+            if dataset.box_origin != "none":
+                objects.add(sample.objects, detections, matches, placement)
+            if watch:
+                watch(Scored(indices[n], sample, truth, predicted, mean_iou, detections, matches))
         if progress:
-            progress(len(truths))
+            progress(done)
+    if seen_in_training:
+        raise DatasetError(
+            f"{dataset.name}: the model was trained on {seen_in_training} of these {done} images, "
+            "so its scores would mean nothing; choose another split or another model"
+        )
 
-    total = np.sum(list(confusion.values()), axis=0)
-    iou = class_iou(total)
-    drivable = [n for n, names in enumerate(dataset.label_to_scene) if "drivable" in names]
-    ap = average_precision(truths, detections, len(spec.object_classes))  # (overlaps, classes)
-    ap_tall = average_precision(tall, detections, len(spec.object_classes))
+    iou = class_iou(scene.total)
+    ap = objects.average_precision()  # (height ranges, overlaps, classes)
     return Scores(
         dataset=dataset.name,
-        images=len(truths),
-        mean_iou=_mean(iou),
-        drivable_iou=joint_iou(total, drivable),
-        iou={dataset.labels[n]: float(iou[n]) for n in np.flatnonzero(trained)},
-        drivable_iou_by_camera={
-            camera: joint_iou(counts, drivable) for camera, counts in confusion.items()
-        },
+        images=done,
+        images_by_bucket=dict(Counter(dataset.buckets)),
+        trained_on_checked=trained_on is not None,
+        mean_iou=mean(iou),
+        drivable_iou=joint_iou(scene.total, scene.drivable),
+        iou={dataset.labels[n]: float(iou[n]) for n in scene.scored_labels},
         boxes=dataset.box_origin,
-        map50=_mean(ap[0]),
-        map50_95=_mean(ap.mean(axis=0)),
-        map50_by_class=dict(zip(spec.object_classes, ap[0].tolist(), strict=True)),
-        map50_95_by_class=dict(zip(spec.object_classes, ap.mean(axis=0).tolist(), strict=True)),
-        map50_tall_by_class=dict(zip(spec.object_classes, ap_tall[0].tolist(), strict=True)),
+        map50=mean(ap[0, 0]),
+        map50_95=mean(ap[0].mean(axis=0)),
+        map50_by_class=dict(zip(spec.object_classes, ap[0, 0].tolist(), strict=True)),
+        map50_95_by_class=dict(zip(spec.object_classes, ap[0].mean(axis=0).tolist(), strict=True)),
+        map50_tall_by_class=dict(zip(spec.object_classes, ap[1, 0].tolist(), strict=True)),
+        confusion=tuple(
+            tuple(row) for row in scene.total[np.ix_(*[scene.scored_labels] * 2)].tolist()
+        ),
+        slices=Slices(
+            camera=scene.by_camera(),
+            light=scene.by_light(),
+            light_limits=LIGHT,
+            size=objects.size_slices(ap[2:, 0]),
+            score_threshold=spec.score_threshold,
+        ),
+        calibration=Calibration(
+            scene.reliability.result(), objects.reliability.result(), _LEAST_SCORE
+        ),
     )
 
 
-def _low_ignored(objects: Objects, height: float) -> Objects:
-    """The same objects, those lower than `height` pixels ignored."""
-    low = objects.boxes[:, 3] - objects.boxes[:, 1] < height
-    return replace(objects, ignore=objects.ignore | low)
+def fingerprints_in(text: str | None) -> frozenset[str] | None:
+    """Training images as an artefact's TRAINED_ON_KEY lists them; None where it has no list."""
+    if text is None:
+        return None
+    return frozenset(text[start : start + DIGITS] for start in range(0, len(text), DIGITS))
+
+
+class _SceneTally:
+    """Confusion matrices of all images, of each camera's and of each kind of light."""
+
+    def __init__(self, dataset: Dataset, spec: ModelSpec) -> None:
+        self._label_sets = label_matrix(dataset.label_to_scene, spec.scene_classes)
+        self.scored_labels = np.flatnonzero(self._label_sets.any(axis=1))
+        self.drivable = [n for n, names in enumerate(dataset.label_to_scene) if "drivable" in names]
+        self._truth_of_label = np.full(256, IGNORE, np.uint8)
+        self._truth_of_label[self.scored_labels] = self.scored_labels
+        n = len(self._label_sets)
+        self.total = np.zeros((n, n), np.int64)
+        self._by_camera: defaultdict[str, _Part] = defaultdict(lambda: _Part(n))
+        self._by_light: defaultdict[str, _Part] = defaultdict(lambda: _Part(n))
+        self.reliability = ReliabilityCounter()
+
+    def add(
+        self, sample: Sample, logits: npt.NDArray[np.float32], placement: Letterbox
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float]:
+        """Count one image; truth and prediction (H, W) and the image's mean IoU."""
+        truth = self._truth_of_label[sample.labels]
+        if len(self.scored_labels):
+            predicted, confidence = predicted_labels(logits, placement, self._label_sets)
+            known = truth != IGNORE
+            self.reliability.add(confidence[known], (predicted == truth)[known])
+        else:
+            predicted = np.full_like(truth, IGNORE)
+        confusion = confusion_matrix(truth, predicted, len(self._label_sets))
+        self.total += confusion
+        self._by_camera[sample.camera].add(confusion)
+        luminance = float(cv2.cvtColor(sample.image, cv2.COLOR_BGR2GRAY).mean()) / 255
+        light = next(name for name, (low, high) in LIGHT.items() if low <= luminance < high)
+        self._by_light[light].add(confusion)
+        return truth, predicted, mean(class_iou(confusion)[confusion.any(axis=1)])
+
+    def by_camera(self) -> dict[str, SceneSlice]:
+        return {name: part.scores(self.drivable) for name, part in self._by_camera.items()}
+
+    def by_light(self) -> dict[str, SceneSlice]:
+        lit = [name for name in LIGHT if name in self._by_light]
+        return {name: self._by_light[name].scores(self.drivable) for name in lit}
+
+
+class _Part:
+    """Some of the images."""
+
+    def __init__(self, n_labels: int) -> None:
+        self._images = 0
+        self._confusion = np.zeros((n_labels, n_labels), np.int64)
+
+    def add(self, confusion: npt.NDArray[np.int64]) -> None:
+        self._images += 1
+        self._confusion += confusion
+
+    def scores(self, drivable: list[int]) -> SceneSlice:
+        confusion = self._confusion
+        return SceneSlice(self._images, mean(class_iou(confusion)), joint_iou(confusion, drivable))
+
+
+class _ObjectTally:
+    """Objects and detections of all images, in pixels of the network's input."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._truths: list[Objects] = []
+        self._detections: list[Detections] = []
+        self._matches: list[Matches] = []
+        self.reliability = ReliabilityCounter()
+
+    def add(
+        self, objects: Objects, detections: Detections, matches: Matches, placement: Letterbox
+    ) -> None:
+        # The letterbox also moves boxes, but only sizes and overlaps matter here.
+        scale = np.array([*placement.scale] * 2)
+        self._truths.append(replace(objects, boxes=objects.boxes * scale))
+        self._detections.append(replace(detections, boxes=detections.boxes * scale))
+        self._matches.append(matches)
+        counted = matches.counted & (detections.scores >= _LEAST_SCORE)
+        self.reliability.add(detections.scores[counted], matches.right[counted])
+
+    def average_precision(self) -> npt.NDArray[np.float64]:
+        """(2 + len(SIZES_PX), 10, classes): any height, tall, then each of SIZES_PX."""
+        heights = (ANY_HEIGHT, (TALL_PX, np.inf), *SIZES_PX)
+        n_classes = len(self._spec.object_classes)
+        return average_precision(self._truths, self._detections, n_classes, heights)
+
+    def size_slices(self, ap50: npt.NDArray[np.float64]) -> tuple[SizeSlice, ...]:
+        """One for each of SIZES_PX; `ap50` is (sizes, classes)."""
+        empty = np.zeros(0)
+        boxes = np.concatenate([np.zeros((0, 4)), *(t.boxes for t in self._truths)])
+        classes = np.concatenate([empty, *(t.classes for t in self._truths)])
+        counted = np.concatenate([empty, *(~t.ignore for t in self._truths)]).astype(bool)
+        found_score = np.concatenate([empty, *(m.found_score for m in self._matches)])
+        height = boxes[:, 3] - boxes[:, 1]
+        slices = []
+        for size, (low, high) in enumerate(SIZES_PX):
+            within = counted & (height >= low) & (height < high)
+            by_class = {}
+            for label, name in enumerate(self._spec.object_classes):
+                scores = found_score[within & (classes == label)]
+                found = (scores >= self._spec.score_threshold).astype(np.float64)
+                by_class[name] = ObjectScore(len(found), float(ap50[size, label]), mean(found))
+            slices.append(SizeSlice(low, high, by_class))
+        return tuple(slices)
 
 
 def network_input(
@@ -151,22 +275,26 @@ def network_input(
 
 def predicted_labels(
     logits: npt.NDArray[np.float32], placement: Letterbox, label_sets: npt.NDArray[np.float32]
-) -> npt.NDArray[np.uint8]:
-    """Most probable dataset label of each pixel of the source image, (H, W) uint8.
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Most probable dataset label of each pixel of the source image, (H, W) uint8, and its
+    probability, (H, W) float32.
 
     `logits` are (classes, h, w) at output stride. They are enlarged to the network's input,
-    cut out of the letterbox and brought to the source's size before the softmax. A label has
-    the sum of its classes' probabilities. A class of two labels counts for both, so the others
-    decide between them; a class of no label counts for none.
+    cut out of the letterbox and brought to the source's size before the softmax, which is over
+    the classes of any label. A label has the sum of its classes' probabilities. A class of two
+    labels counts for both, so the others decide between them.
     """
-    grid = np.ascontiguousarray(logits.transpose(1, 2, 0))
+    labels, named = np.flatnonzero(label_sets.any(axis=1)), label_sets.any(axis=0)
+    grid = np.ascontiguousarray(logits[named].transpose(1, 2, 0))
     in_network = cv2.resize(grid, (placement.dst_width, placement.dst_height))
     cut = np.ascontiguousarray(in_network[_inside(placement)])
     in_source = cv2.resize(cut, (placement.src_width, placement.src_height))
-    # Proportional to the softmax, which is all that an argmax needs.
-    probability = np.exp(in_source - in_source.max(axis=2, keepdims=True))
-    labels = np.flatnonzero(label_sets.any(axis=1))
-    return labels[np.argmax(probability @ label_sets[labels].T, axis=2)].astype(np.uint8)
+    in_source = in_source.reshape(*in_source.shape[:2], -1)  # OpenCV drops an axis of one class
+    weight = np.exp(in_source - in_source.max(axis=2, keepdims=True))  # softmax, but for its sum
+    of_label = weight @ label_sets[np.ix_(labels, named)].T
+    best = np.argmax(of_label, axis=2)
+    of_best = np.take_along_axis(of_label, best[..., None], axis=2)[..., 0]
+    return labels[best].astype(np.uint8), of_best / weight.sum(axis=2)
 
 
 def detections_in_source(
@@ -218,14 +346,3 @@ def _check_distinct(dataset: Dataset) -> None:
                     f"{dataset.name}: every class of label '{dataset.labels[narrow]}' belongs to "
                     f"'{dataset.labels[wide]}' too; give it a class of its own to be scored"
                 )
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
-
-
-def _null_for_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _null_for_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

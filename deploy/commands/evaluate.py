@@ -1,5 +1,6 @@
 """`octoview evaluate`: a model's scores on annotated images that it was not trained on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,22 +10,40 @@ from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.errors import DeployError
 from deploy.loop.engine import load_engine, shipped_model
 from perception.data.camvid import CamVid
-from perception.data.dataset import Dataset
+from perception.data.dataset import Dataset, open_dataset
+from perception.data.idd_lite import IddLite, Part
 from perception.data.synthetic import Synthetic
 from perception.errors import PerceptionError
-from perception.spec import ModelSpec
+from perception.spec import TRAINED_ON_KEY, ModelSpec
 
 if TYPE_CHECKING:
-    from perception.evaluate import Predict, Scores
+    from perception.cost import Cost
+    from perception.evaluate import Predict
+    from perception.scores import Scores
 
 app = typer.Typer(help="Score a model on annotated images.", no_args_is_help=True)
+
+
+def _check_report(path: Path | None) -> Path | None:
+    """Say at once, and not after the work, that this can't be the page's file."""
+    if path is not None and (path.is_dir() or path.suffix != ".html"):
+        raise DeployError(f"--report {path}: is no .html file; name one, such as report.html")
+    return path
+
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the dataset.")]
 Model = Annotated[
     Path | None,
     typer.Option(help=".onnx or .safetensors file; the shipped nano.onnx by default."),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", help="Write a page with pictures and plots here.", callback=_check_report
+    ),
 ]
 
 
@@ -34,84 +53,201 @@ def camvid(
     split: Annotated[str, typer.Option(help="Folder of the images within PATH.")] = "val",
     model: Model = None,
     json_file: JsonFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Score on a CamVid split; its boxes are derived from masks.
 
     Example: octoview evaluate camvid CamVid --split val --json scores.json
     """
-    _score(CamVid(path / split), model, json_file)
+    _score(CamVid(path / split), model, json_file, report)
+
+
+@app.command("idd-lite")
+def idd_lite(
+    path: Folder,
+    split: Annotated[
+        Part, typer.Option(help="val holds a tenth of the drives, train the others.")
+    ] = "all",
+    model: Model = None,
+    json_file: JsonFile = None,
+    report: ReportFile = None,
+) -> None:
+    """Score on IDD-Lite, which has no boxes.
+
+    Example: octoview evaluate idd-lite idd_lite --split val --report idd.html
+    """
+    _score(IddLite(path, split), model, json_file, report)
 
 
 @app.command()
-def sim(path: Folder, model: Model = None, json_file: JsonFile = None) -> None:
+def sim(
+    path: Folder, model: Model = None, json_file: JsonFile = None, report: ReportFile = None
+) -> None:
     """Score on a folder of rendered views.
 
     Example: octoview evaluate sim views/test --model runs/nano/weights.safetensors
     """
-    _score(Synthetic(path), model, json_file)
+    _score(Synthetic(path), model, json_file, report)
 
 
-def _score(dataset: Dataset, model: Path | None, json_file: Path | None) -> None:
+@app.command()
+def data(
+    dataset: Annotated[str, typer.Argument(help="NAME:PATH, as `octoview train --data` takes.")],
+    model: Model = None,
+    json_file: JsonFile = None,
+    report: ReportFile = None,
+) -> None:
+    """Score on any dataset that can be trained on.
+
+    Example: octoview evaluate data sim:views/test --report sim.html
+    """
+    _score(open_dataset(dataset), model, json_file, report)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model that is ready to be scored."""
+
+    predict: "Predict"
+    spec: ModelSpec
+    trained_on: str | None
+    cost: "Cost"
+
+
+def _score(
+    dataset: Dataset, model: Path | None, json_file: Path | None, report: Path | None
+) -> None:
     try:
-        from perception.evaluate import evaluate
+        from perception.evaluate import evaluate, fingerprints_in
     except ImportError as error:
         raise PerceptionError(
             f"evaluation needs the module '{error.name}'; install octoview[train]"
         ) from error
+    from perception.report import page
+    from perception.report.evaluation import scores_sections
+    from perception.report.gallery import Gallery
 
     model = model or shipped_model()
-    predict, spec = _load(model)
+    loaded = _load(model)
+    gallery = Gallery(dataset, loaded.spec) if report else None
     with Ticker(f"evaluating {dataset.name}", len(dataset), "image") as ticker:
-        scores = evaluate(predict, dataset, spec, ticker.advance_to)
-    _print(scores, model)
-    write_json(json_file, {"model": model.name, "preset": spec.preset, **scores.to_json()})
+        scores = evaluate(
+            loaded.predict,
+            dataset,
+            loaded.spec,
+            ticker.advance_to,
+            trained_on=fingerprints_in(loaded.trained_on),
+            watch=gallery,
+        )
+    _print(scores, loaded.cost, model)
+    cost = loaded.cost.to_json(scores.images_by_bucket)
+    write_json(
+        json_file,
+        {"model": model.name, "preset": loaded.spec.preset, **cost, **scores.to_json()},
+    )
+    if report:
+        title = f"{model.name} on {scores.dataset}"
+        page.write(report, title, scores_sections(scores, loaded.cost, loaded.spec, gallery))
+        print(f"wrote {report}")
 
 
-def _load(model: Path) -> tuple["Predict", ModelSpec]:
+def _load(model: Path) -> _Loaded:
     """Weights run in torch, everything else in the engine that fits it."""
     if model.suffix != ".safetensors":
-        engine = load_engine(model)
-        return engine.infer, engine.spec
-    try:
-        import torch
+        from perception.cost import cost_of_onnx
 
-        from perception.checkpoint import load_network
+        engine = load_engine(model)
+        trained_on = engine.metadata.get(TRAINED_ON_KEY)
+        return _Loaded(engine.infer, engine.spec, trained_on, cost_of_onnx(model, engine.spec))
+    try:
+        from perception.checkpoint import load_network, load_tensors
+        from perception.cost import cost_of_network
+        from perception.predict import Predictor
     except ImportError as error:
         raise PerceptionError(
             f"{model}: needs the module '{error.name}'; install octoview[train] or give an .onnx"
         ) from error
 
     network, spec = load_network(model)
-
-    def predict(images):  # type: ignore[no-untyped-def]  # torch's types end here
-        with torch.inference_mode():
-            outputs = network(torch.from_numpy(images))
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
-
-    return predict, spec
+    _, header = load_tensors(model)
+    return _Loaded(Predictor(network), spec, header.get(TRAINED_ON_KEY), cost_of_network(network))
 
 
-def _print(scores: "Scores", model: Path) -> None:
+def _print(scores: "Scores", cost: "Cost", model: Path) -> None:
+    console = Console()
+    console.print(_main_table(scores, cost, model), _scene_slices(scores))
+    if scores.boxes != "none":
+        console.print(_object_slices(scores))
+    if scores.trained_on_checked:
+        console.print(f"none of the {scores.images} images was trained on", highlight=False)
+    else:
+        console.print(
+            f"training images unknown: {model.name} does not list them, so these scores may "
+            "count images that it was trained on",
+            style="yellow",
+            highlight=False,
+        )
+
+
+def _main_table(scores: "Scores", cost: "Cost", model: Path) -> Table:
     from perception.evaluate import TALL_PX
 
     table = Table(title=f"{model.name} on {scores.dataset}, {scores.images} images")
     table.add_column("measure")
     table.add_column("value", justify="right")
+    gmac = cost.gmac_per_image(scores.images_by_bucket)
+    table.add_row("parameters", f"{cost.parameters / 1e6:.2f} M")
+    table.add_row("operations an image", f"{gmac:.2f} GMAC = {2 * gmac:.2f} GFLOP")
+    table.add_section()
+    boxes = f"({scores.boxes} boxes)"
     rows = {
         "mean IoU": scores.mean_iou,
         "drivable IoU": scores.drivable_iou,
-        f"mAP50 ({scores.boxes} boxes)": scores.map50,
-        f"mAP50:95 ({scores.boxes} boxes)": scores.map50_95,
-        **{f"mAP50 {name}": value for name, value in scores.map50_by_class.items()},
-        **{
-            f"mAP50 {name} over {TALL_PX:g} px": value
-            for name, value in scores.map50_tall_by_class.items()
-        },
         **{f"IoU {name}": value for name, value in scores.iou.items()},
+        "calibration error, scene": scores.calibration.scene.ece,
     }
-    if len(scores.drivable_iou_by_camera) > 1:
-        for name, value in scores.drivable_iou_by_camera.items():
-            rows[f"drivable IoU, {name}"] = value
+    if scores.boxes != "none":
+        rows |= {
+            f"mAP50 {boxes}": scores.map50,
+            f"mAP50:95 {boxes}": scores.map50_95,
+            **{f"mAP50 {name}": value for name, value in scores.map50_by_class.items()},
+            **{
+                f"mAP50 {name} over {TALL_PX:g} px": value
+                for name, value in scores.map50_tall_by_class.items()
+            },
+            "calibration error, objects": scores.calibration.objects.ece,
+        }
     for name, value in rows.items():
-        table.add_row(name, f"{value:.3f}" if value == value else "-")
-    Console().print(table)
+        table.add_row(name, _number(value))
+    return table
+
+
+def _scene_slices(scores: "Scores") -> Table:
+    table = Table("part", title="By camera and by light", title_justify="left")
+    for heading in ("images", "mean IoU", "drivable IoU"):
+        table.add_column(heading, justify="right")
+    for parts in (scores.slices.camera, scores.slices.light):
+        for name, part in parts.items():
+            numbers = (_number(part.mean_iou), _number(part.drivable_iou))
+            table.add_row(name, str(part.images), *numbers)
+        table.add_section()
+    return table
+
+
+def _object_slices(scores: "Scores") -> Table:
+    slices = scores.slices
+    title = "By height in the network's input, at an overlap of 0.5"
+    table = Table("objects", title=title, title_justify="left")
+    for heading in ("count", "AP50", f"found, score {slices.score_threshold:g} and up"):
+        table.add_column(heading, justify="right")
+    for size in slices.size:
+        for name, score in size.by_class.items():
+            if score.objects:
+                numbers = (_number(score.ap50), _number(score.recall))
+                table.add_row(f"{name}, {size.text}", str(score.objects), *numbers)
+        table.add_section()
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value == value else "-"

@@ -1,5 +1,6 @@
 """Engine: the one interface behind which a network runs, and the choice of an implementation."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,11 @@ class Engine(Protocol):
 
     @property
     def spec(self) -> ModelSpec: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """All that the artefact says about itself; keys stand in perception/spec.py."""
+        ...
 
     @property
     def name(self) -> str:

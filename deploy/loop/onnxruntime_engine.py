@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class OnnxRuntimeEngine:
         # the thread that opens the session. A thread of its own keeps it from everybody else.
         self._thread = ThreadPoolExecutor(1, "engine")
         self._session = self._thread.submit(_open, path, self.threads).result()
-        self.spec = _read_spec(path, self._session)
+        self.metadata = self._session.get_modelmeta().custom_metadata_map
+        self.spec = _read_spec(path, self.metadata)
         _check_tensors(path, self._session, self.spec)
         self._outputs = [tensor.name for tensor in self.spec.outputs]
 
@@ -77,8 +79,7 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
         ) from error
 
 
-def _read_spec(path: Path, session: ort.InferenceSession) -> ModelSpec:
-    metadata = session.get_modelmeta().custom_metadata_map
+def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
     if SPEC_KEY not in metadata:
         raise EngineError(
             f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"

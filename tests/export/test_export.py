@@ -128,7 +128,7 @@ def test_export_leaves_a_file_only_when_the_gate_passes(
     write_onnx(OctoNet(SPEC), other)  # weights of another network: the file to catch
     with monkeypatch.context() as patch:
         patch.setattr(
-            "export.export.write_onnx", lambda _, target: target.write_bytes(other.read_bytes())
+            "export.export.write_onnx", lambda _, target, __: target.write_bytes(other.read_bytes())
         )
         assert export_onnx(checkpoint, path).failures
         assert sorted(p.name for p in tmp_path.iterdir()) == ["nano.safetensors", "other.onnx"]

@@ -225,7 +225,7 @@ def _logits(**probability: float) -> np.ndarray:
 
 def _winner(sets: list[set[str]], **probability: float) -> int:
     matrix = np.array([[name in s for name in SCENE_CLASSES] for s in sets], np.float32)
-    labels = predicted_labels(_logits(**probability), Letterbox.fit(8, 8, 8, 8), matrix)
+    labels, _ = predicted_labels(_logits(**probability), Letterbox.fit(8, 8, 8, 8), matrix)
     assert labels.shape == (8, 8) and len(np.unique(labels)) == 1
     return int(labels[0, 0])
 
@@ -297,7 +297,7 @@ def test_average_precision_by_hand() -> None:
     """Right, wrong, right: precision 1 up to recall 0.5 (51 of 101 points), then 2/3."""
     truth = _objects([A, B], [0, 0], [False, False])
     ap = average_precision([truth], [_detections([A, C, B], [0.9, 0.8, 0.7])], 1)
-    assert ap.shape == (10, 1)
+    assert ap.shape == (1, 10, 1)
     np.testing.assert_allclose(ap, (51 + 50 * 2 / 3) / 101)
 
 
