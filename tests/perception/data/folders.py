@@ -11,6 +11,26 @@ from perception.data.camvid import LABELS
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 
 
+def write_image(path: Path, width: int, height: int, shade: int = 0) -> Path:
+    """A picture whose pixels differ from those of another size or shade; folders are made."""
+    ramp = np.linspace(shade, shade + 90, width).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.merge([np.tile(ramp, (height, 1))] * 3))
+    return path
+
+
+def write_json(path: Path, content: object) -> Path:
+    """Folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def cut(path: Path) -> None:
+    """Leave the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 def write_camvid(root: Path, n: int = 2, split: str = "val") -> Path:
     """Road below, sky above, one car; image k has its car 10 * k pixels further right."""
     folder = root / split
