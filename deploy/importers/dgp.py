@@ -21,33 +21,17 @@ from calib.lens import Lens
 from calib.rig import Camera, Rig
 from deploy.errors import LogError
 from deploy.importers.dgp_format import (
-    BOUNDING_BOX_3D,
     BoxAnnotations,
     Calibration,
-    Datum,
     Intrinsics,
-    Ontology,
-    Scene,
     load,
     read_bytes,
 )
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.writer import LogWriter
-
-OBJECT_CLASS = {
-    "Car": "vehicle",
-    "Truck": "vehicle",
-    "Bus/RV/Caravan": "vehicle",
-    "Train": "vehicle",
-    "Trailer": "vehicle",
-    "Towed Object": "vehicle",
-    "Person": "pedestrian",
-    "Pedestrian": "pedestrian",
-    "Bicycle": "cyclist",
-    "Motorcycle": "cyclist",
-}
-"""Our object class of each DGP label; a label that is not here belongs to none of ours."""
+from perception.data.dgp import OBJECT_CLASS
+from perception.data.dgp_format import BOUNDING_BOX_3D, Datum, Ontology, Scene
 
 _DEFAULT_RATE_HZ = 10.0  # of a scene with a single sample
 _LARGEST_STAMP_NS = 2**63 - 1  # year 2262

@@ -1,4 +1,4 @@
-"""Files of a DGP scene: the part of the format that is imported.
+"""Files of a DGP scene: calibration and 3D boxes. The rest is in perception/data/dgp_format.py.
 
 Format: Toyota Research Institute's Dataset Governance Policy, dgp/proto/*.proto of
 https://github.com/TRI-ML/dgp, as JSON. Protobuf's JSON leaves out values that are zero, so
@@ -9,19 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.errors import LogError
 from deploy.log.rotation import from_quaternion, to_matrix
-
-BOUNDING_BOX_3D = "1"  # dgp.proto.AnnotationType, as a JSON key
-
-
-class Record(BaseModel):
-    """Base of all: no number may be NaN or infinite."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
+from perception.data.dgp_format import Record
 
 
 class Translation(Record):
@@ -94,88 +86,6 @@ class Calibration(Record):
         return self
 
 
-class Identity(Record):
-    """`name`: of the sensor; a sample has none. `timestamp`: RFC 3339."""
-
-    name: str = ""
-    timestamp: str
-
-    @field_validator("timestamp")
-    @classmethod
-    def _is_time(cls, text: str) -> str:
-        Timestamp().FromJsonString(text)
-        return text
-
-    @property
-    def stamp_ns(self) -> int:
-        """Integer nanoseconds since 1970."""
-        stamp = Timestamp()
-        stamp.FromJsonString(self.timestamp)
-        return stamp.ToNanoseconds()
-
-
-class Image(Record):
-    """`annotations`: file of each annotation type."""
-
-    filename: str
-    width: int = 0
-    height: int = 0
-    annotations: dict[str, str] = {}
-
-
-class PointCloud(Record):
-    """`point_format`: meaning of each column."""
-
-    filename: str
-    point_format: list[str] = []
-    annotations: dict[str, str] = {}
-
-
-class DatumValue(Record):
-    """One of these; other kinds of datum have neither."""
-
-    image: Image | None = None
-    point_cloud: PointCloud | None = None
-
-
-class Datum(Record):
-    """What one sensor measured once."""
-
-    id: Identity
-    key: str
-    datum: DatumValue
-
-
-class Sample(Record):
-    """The data of one instant."""
-
-    id: Identity
-    datum_keys: list[str]
-    calibration_key: str
-
-
-class Scene(Record):
-    """`ontologies`: key of the class list of each annotation type."""
-
-    name: str = ""
-    samples: list[Sample]
-    data: list[Datum]
-    ontologies: dict[str, str] = {}
-
-
-class OntologyItem(Record):
-    """One class."""
-
-    id: int = 0
-    name: str
-
-
-class Ontology(Record):
-    """The class list."""
-
-    items: list[OntologyItem]
-
-
 class BoxGeometry(Record):
     """Metres; origin of the pose at the centre, x along the length, z up."""
 
@@ -197,7 +107,7 @@ class BoxAnnotation(Record):
 class BoxAnnotations(Record):
     """One file of 3D boxes."""
 
-    annotations: list[BoxAnnotation] = []
+    annotations: list[BoxAnnotation] = Field(default_factory=list)
 
 
 Model = TypeVar("Model", bound=BaseModel)
