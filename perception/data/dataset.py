@@ -5,11 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast, get_args
 
+from perception.data.bdd100k import Bdd100k
 from perception.data.camvid import CamVid
+from perception.data.coco import Coco
+from perception.data.dgp import Dgp
 from perception.data.idd_lite import IddLite, Part
+from perception.data.nuscenes import NuScenes
 from perception.data.rendered import rendered
 from perception.data.sample import Sample
 from perception.data.synthetic import Synthetic
+from perception.data.yolo import Yolo
 from perception.errors import DatasetError
 
 
@@ -97,6 +102,32 @@ def _sim(path: str, progress: Progress) -> Dataset:
     return rendered(int(number[1]), int(number[2] or 0), progress)
 
 
+def _bdd100k(path: str, _: Progress) -> Dataset:
+    return Bdd100k(*_split(path, "images", "train"))
+
+
+def _coco(path: str, _: Progress) -> Dataset:
+    """COCO itself names its splits by year."""
+    folder, split = _split(path, "annotations", "")
+    official = (folder / "annotations" / "instances_train2017.json").exists()
+    return Coco(folder, split or ("train2017" if official else "train"))
+
+
+def _yolo(path: str, _: Progress) -> Dataset:
+    return Yolo(*_split(path, "data.yaml", "train"))
+
+
+def _nuscenes(path: str, _: Progress) -> Dataset:
+    """nuScenes has versions where others have splits; most people have one."""
+    folder, version = _split(path, "samples", "")
+    found = sorted(one.name for one in folder.glob("v1.0-*"))
+    return NuScenes(folder, version or (found[0] if len(found) == 1 else "v1.0-trainval"))
+
+
+def _dgp(path: str, _: Progress) -> Dataset:
+    return Dgp(Path(path))
+
+
 def _split(path: str, marker: str, default: str) -> tuple[Path, str]:
     """Folder and split of FOLDER/SPLIT, or FOLDER and `default`. FOLDER holds `marker`."""
     folder = Path(path)
@@ -106,7 +137,12 @@ def _split(path: str, marker: str, default: str) -> tuple[Path, str]:
 
 
 _FORMATS = {
+    "bdd100k": _Format("FOLDER[/SPLIT]", _bdd100k),
     "camvid": _Format("FOLDER[/SPLIT]", _camvid),
+    "coco": _Format("FOLDER[/SPLIT]", _coco),
+    "dgp": _Format("FOLDER", _dgp),
     "idd-lite": _Format("FOLDER[/PART]", _idd_lite),
+    "nuscenes": _Format("FOLDER[/VERSION]", _nuscenes),
     "sim": _Format("FOLDER or sim:VIEWS[/SEED]", _sim),
+    "yolo": _Format("FOLDER[/SPLIT]", _yolo),
 }

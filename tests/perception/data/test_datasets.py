@@ -15,7 +15,7 @@ from perception.data.label_sets import label_matrix
 from perception.data.synthetic import Synthetic
 from perception.errors import DatasetError
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
-from tests.perception.data.folders import synthetic_index, write_camvid, write_synthetic
+from tests.perception.data.folders import cut, synthetic_index, write_camvid, write_synthetic
 
 CAR, PEDESTRIAN, ROAD = (LABELS.index(n) for n in ("car", "pedestrian", "road"))
 
@@ -43,7 +43,7 @@ def test_open_dataset_finds_the_split(tmp_path: Path) -> None:
 def test_open_dataset_refuses_and_lists_what_there_is(text: str) -> None:
     with pytest.raises(DatasetError, match="NAME:PATH") as caught:
         open_dataset(text)
-    for name in ("camvid", "idd-lite", "sim"):
+    for name in ("bdd100k", "camvid", "coco", "dgp", "idd-lite", "nuscenes", "sim", "yolo"):
         assert f"{name}:" in str(caught.value)
 
 
@@ -121,10 +121,6 @@ def test_synthetic_labels_go_by_name(tmp_path: Path) -> None:
     assert dataset.labels[-1] == "drivable"
 
 
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
 def _write_labels(path: Path, labels: np.ndarray) -> None:
     cv2.imwrite(str(path), labels)
 
@@ -148,12 +144,12 @@ def test_camvid_checks_the_folder_when_opened(tmp_path: Path, case: str) -> None
 
 
 BROKEN_FILES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
-    "image cut": (lambda image, _: _cut(image), r"1\.jpg: damaged"),
+    "image cut": (lambda image, _: cut(image), r"1\.jpg: damaged"),
     "image empty": (lambda image, _: image.write_bytes(b""), r"1\.jpg: damaged image of 0 bytes"),
     "image is text": (lambda image, _: image.write_text("hello"), r"1\.jpg: damaged"),
     "image gone": (lambda image, _: image.unlink(), r"1\.jpg: No such file"),
     "labels gone": (lambda _, labels: labels.unlink(), r"1\.png: No such file"),
-    "labels cut": (lambda _, labels: _cut(labels), r"1\.png: damaged"),
+    "labels cut": (lambda _, labels: cut(labels), r"1\.png: damaged"),
     "labels of other size": (
         lambda _, labels: _write_labels(labels, np.zeros((45, 60), np.uint8)),
         r"1\.png: 60x45, but its image is 120x90",
