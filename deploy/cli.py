@@ -9,12 +9,11 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import evaluate, import_, sim
+from deploy.commands import evaluate, import_, sim, train
 from deploy.commands.bench import bench
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
 from deploy.commands.replay import replay
-from deploy.commands.train import train
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -29,7 +28,7 @@ app = typer.Typer(
 
 app.add_typer(sim.app, name="sim")
 app.add_typer(import_.app, name="import")
-app.command("train")(train)
+app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("export")(export)
 app.command("replay")(replay)

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from perception.errors import CheckpointError, SpecError
 from perception.network import OctoNet
-from perception.spec import SPEC_KEY, ModelSpec
+from perception.spec import SPEC_KEY, TRAINED_ON_KEY, ModelSpec
 
 
-def save_network(network: OctoNet, path: Path) -> None:
-    """Write the network's weights and its spec."""
+def save_network(network: OctoNet, path: Path, trained_on: str | None = None) -> None:
+    """Write the network's weights, its spec, and the fingerprints of its training images."""
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_tensors(state, {SPEC_KEY: network.spec.to_json()}, path)
+    header = {SPEC_KEY: network.spec.to_json()}
+    if trained_on is not None:
+        header[TRAINED_ON_KEY] = trained_on
+    save_tensors(state, header, path)
 
 
 def load_network(path: Path) -> tuple[OctoNet, ModelSpec]:

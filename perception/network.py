@@ -129,6 +129,12 @@ class Context(nn.Module):
         self.image = conv(channels, channels, 1)
         self.project = conv(channels * (len(self.DILATIONS) + 1), channels, 1)
 
+    def start_as_nothing_added(self) -> None:
+        """Then it can join weights that were trained without it."""
+        norm = self.project[1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        nn.init.zeros_(norm.weight)
+
     def forward(self, x: Tensor) -> Tensor:
         mean = self.image(x.mean(dim=(2, 3), keepdim=True))
         branches = [branch(x) for branch in self.near_to_far] + [mean.expand_as(x)]
@@ -169,8 +175,13 @@ class Predictions(NamedTuple):
 
     def float(self) -> "Predictions":
         """In single precision, which the losses need."""
-        heads = (self.scene, self.heat, self.box, self.ground)
-        return Predictions(*(x.float() for x in heads), tuple(x.float() for x in self.auxiliary))
+        return Predictions(
+            self.scene.float(),
+            self.heat.float(),
+            self.box.float(),
+            self.ground.float(),
+            tuple(x.float() for x in self.auxiliary),
+        )
 
 
 class OctoNet(nn.Module):
@@ -204,8 +215,7 @@ class OctoNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        # The context starts as nothing added, so it can join weights trained without it.
-        nn.init.zeros_(self.decoder.context.project[1].weight)
+        self.decoder.context.start_as_nothing_added()
         for head in (self.heat, self.box, self.ground):
             nn.init.normal_(head.weight, std=0.01)
         # Centres are rare: start from a probability of 0.01 (Lin et al. 2017, focal loss).

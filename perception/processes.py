@@ -10,6 +10,8 @@ from torch import Tensor, distributed, nn
 
 from perception.errors import PerceptionError
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -20,16 +22,19 @@ class Processes:
     device: torch.device
 
     @classmethod
+    def alone(cls) -> "Processes":
+        return cls(0, 1, torch.device("cuda", 0) if torch.cuda.is_available() else _CPU)
+
+    @classmethod
     @contextmanager
     def joined(cls) -> "Iterator[Processes]":
         """Meets the others that `torchrun` tells of in the environment, and parts at the end."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
-        on_gpu = torch.cuda.is_available()
-        index = int(os.environ.get("LOCAL_RANK", "0"))
-        device = torch.device("cuda", index) if on_gpu else torch.device("cpu")
         if count == 1:
-            yield cls(0, 1, device)
+            yield cls.alone()
             return
+        on_gpu = torch.cuda.is_available()
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpu else _CPU
         if on_gpu:
             torch.cuda.set_device(device)
         distributed.init_process_group("nccl" if on_gpu else "gloo")

@@ -1,8 +1,9 @@
 """Training: one recipe in, weights and a curve out.
 
 A run lives in a folder: `state.safetensors` (weights, optimiser, step; rewritten as it
-goes), `curve.csv` (losses), `weights.safetensors` (the averaged weights, at the end). The
-same recipe on the same folder continues where it stopped and ends with the same weights.
+goes), `curve.csv` and `curve.html` (losses), `weights.safetensors` (the averaged weights, at
+the end). The same recipe on the same folder continues where it stopped and ends with the same
+weights.
 
 Under `torchrun` each process takes its share of every batch and the first writes the folder.
 """
@@ -10,7 +11,7 @@ Under `torchrun` each process takes its share of every batch and the first write
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,18 +21,20 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from perception.checkpoint import load_state, load_tensors, save_network, save_tensors
-from perception.data.dataset import open_dataset
 from perception.data.mixture import Batch, Mixture
 from perception.data.policy import load_policy
+from perception.data.training_data import TrainingData, read_training_data
 from perception.errors import CheckpointError, PerceptionError
 from perception.losses import BatchTargets, Labels, Losses, total_loss
 from perception.network import OctoNet, Predictions
 from perception.processes import Processes
 from perception.recipe import Recipe
-from perception.spec import PRESETS
+from perception.report.curves import write_curves
+from perception.spec import PRESETS, TRAINED_ON_KEY
 
 _RECIPE_KEY = "octoview.recipe"
 _STEP_KEY = "octoview.step"
+_DATA_KEY = "octoview.data_hash"
 
 
 class Progress(BaseModel):
@@ -49,59 +52,64 @@ def train(
     report: Callable[[Progress], None] = lambda _: None,
     save_every: int = 100,
     stop_after: int | None = None,
+    data: TrainingData | None = None,
+    processes: Processes | None = None,
 ) -> Path:
     """Run `recipe` in `folder` to its end, or for `stop_after` steps; return the weights' path.
 
-    Raises CheckpointError when the folder holds the state of another recipe, DatasetError for
-    bad data, PerceptionError for an unknown preset or a loss that is not finite.
+    `data` spares reading the recipe's sources once more. With `processes` all of them call this
+    function, and only the first writes and reports. Raises CheckpointError when the folder
+    holds the state of another recipe or of other data, DatasetError for bad data,
+    PerceptionError for an unknown preset or a loss that is not finite.
     """
-    with Processes.joined() as processes:
-        run = _Run(recipe, folder, processes)
-        last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
-        curve = _Curve(folder / "curve.csv", run.step) if processes.is_first else None
-        for batch in run.batches(run.step, last):
-            start = time.perf_counter()
-            losses = run.advance(batch)
-            total = sum(losses)
-            if not math.isfinite(total):
-                raise PerceptionError(
-                    f"step {run.step}: loss is {total}; lower --learning-rate (now "
-                    f"{recipe.learning_rate}) and start in a new folder"
-                )
-            if curve is None:
-                continue
-            curve.add(run.step, recipe.learning_rate_at(run.step - 1), losses)
-            if run.step % save_every == 0 or run.step == last:
-                curve.flush()
-                run.save()
-            seconds = time.perf_counter() - start
-            report(Progress(step=run.step, steps=recipe.steps, loss=total, seconds=seconds))
-        weights = folder / "weights.safetensors"
-        if curve is not None:
-            curve.close()
-            save_network(run.average, weights)
-        return weights
+    processes = processes or Processes.alone()
+    if data is None:
+        sources = [source.dataset for source in recipe.sources]
+        data = read_training_data(sources)
+    run = _Run(recipe, data, folder, processes)
+    last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
+    curve = _Curve(folder / "curve.csv", run.step) if processes.is_first else None
+    for batch in run.batches(run.step, last):
+        start = time.perf_counter()
+        losses = run.advance(batch)
+        total = sum(losses)
+        if not math.isfinite(total):
+            raise PerceptionError(
+                f"step {run.step}: loss is {total}; lower --learning-rate (now "
+                f"{recipe.learning_rate}) and start in a new folder"
+            )
+        if curve is None:
+            continue
+        curve.add(run.step, recipe.learning_rate_at(run.step - 1), losses)
+        if run.step % save_every == 0 or run.step == last:
+            curve.flush()
+            run.save()
+        seconds = time.perf_counter() - start
+        report(Progress(step=run.step, steps=recipe.steps, loss=total, seconds=seconds))
+    weights = folder / "weights.safetensors"
+    if curve is not None:
+        save_network(run.average, weights, run.trained_on)
+    return weights
 
 
 class _Curve:
-    """The losses of each step as a CSV file."""
+    """The losses of each step as a CSV file, and a page of plots beside it."""
 
     def __init__(self, path: Path, step: int) -> None:
         """Keeps the rows up to `step` of a run that goes on."""
-        kept = _curve_until(path, step)
-        self._file = path.open("w", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerows([("step", "learning_rate", *Losses._fields), *kept])
-        self.flush()  # what was there is there again
+        self._path, kept = path, _curve_until(path, step)
+        self._pending: list[Sequence[str | int]] = []
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([("step", "learning_rate", *Losses._fields), *kept])
 
     def add(self, step: int, learning_rate: float, losses: list[float]) -> None:
-        self._writer.writerow((step, f"{learning_rate:.3g}", *(f"{x:.5g}" for x in losses)))
+        self._pending.append((step, f"{learning_rate:.3g}", *(f"{x:.5g}" for x in losses)))
 
     def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
+        with self._path.open("a", newline="") as file:
+            csv.writer(file).writerows(self._pending)
+        self._pending.clear()
+        write_curves(self._path, self._path.with_suffix(".html"))
 
 
 def _curve_until(path: Path, step: int) -> list[list[str]]:
@@ -116,7 +124,9 @@ def _curve_until(path: Path, step: int) -> list[list[str]]:
 class _Run:
     """Network, its running average, optimiser and step: what a checkpoint holds."""
 
-    def __init__(self, recipe: Recipe, folder: Path, processes: Processes) -> None:
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, folder: Path, processes: Processes
+    ) -> None:
         if recipe.preset not in PRESETS:
             raise PerceptionError(
                 f"preset '{recipe.preset}' is unknown; choose {' or '.join(PRESETS)}"
@@ -125,7 +135,7 @@ class _Run:
         self.processes, self.places = processes, processes.share(recipe.batch)
         spec = PRESETS[recipe.preset]
         self.mixture = Mixture(
-            [open_dataset(source.dataset) for source in recipe.sources],
+            data.datasets,
             [source.weight for source in recipe.sources],
             spec,
             load_policy(recipe.augmentation),
@@ -140,10 +150,12 @@ class _Run:
             sets=torch.from_numpy(self.mixture.label_sets).to(self.device),
             weights=torch.from_numpy(self.mixture.label_weights).to(self.device),
         )
+        self.data_hash, self.trained_on = data.hash, "".join(data.fingerprints)
         self.average = self._placed(OctoNet(spec)).eval()
         self.network = self._placed(OctoNet(spec, recipe.auxiliary))
         if recipe.initial_weights is not None:
-            tensors, _ = load_tensors(recipe.initial_weights)
+            tensors, header = load_tensors(recipe.initial_weights)
+            self.trained_on += header.get(TRAINED_ON_KEY, "")
             load_state(self.average, tensors, recipe.initial_weights)
             # The auxiliary classifiers, which no weights file has, keep their random start.
             self.network.load_state_dict(self.network.state_dict() | self.average.state_dict())
@@ -233,7 +245,11 @@ class _Run:
         for index, state in self.optimiser.state_dict()["state"].items():
             for name, value in state.items():
                 tensors[f"optimiser.{index}.{name}"] = value
-        header = {_RECIPE_KEY: self.recipe.model_dump_json(), _STEP_KEY: str(self.step)}
+        header = {
+            _RECIPE_KEY: self.recipe.model_dump_json(),
+            _STEP_KEY: str(self.step),
+            _DATA_KEY: self.data_hash,
+        }
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
         save_tensors(contiguous, header, self.state_path)
 
@@ -243,6 +259,11 @@ class _Run:
             raise CheckpointError(
                 f"{self.state_path}: belongs to a run with another recipe; choose another --out "
                 "or delete that folder"
+            )
+        if header.get(_DATA_KEY) != self.data_hash:
+            raise CheckpointError(
+                f"{self.state_path}: belongs to a run on other images; restore them, or choose "
+                "another --out"
             )
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimiser": {}}
         for name, value in tensors.items():

@@ -1,6 +1,5 @@
 """Several datasets mixed into training batches, the same batch for the same step."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from perception.data.dataset import Dataset
 from perception.data.label_sets import label_matrix
 from perception.data.normalise import normalise
 from perception.data.policy import Policy
-from perception.data.sample import Sample
 from perception.data.targets import Targets, encode
 from perception.spec import ModelSpec
 from perception.taxonomy import IGNORE
@@ -38,8 +36,7 @@ class Mixture:
 
     The sample at a place of a step's batch depends on the seed, the step and the place alone:
     an interrupted run goes on with the very samples it would have seen, and processes that
-    share a batch each load their own part of it. Decoded samples stay in memory while they fit
-    in half of what is free.
+    share a batch each load their own part of it.
     """
 
     def __init__(
@@ -58,8 +55,6 @@ class Mixture:
         self._spec = spec
         self._policy = policy
         self._seed = seed
-        self._cache: dict[tuple[int, int], Sample] = {}
-        self._free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         rows: dict[frozenset[str], int] = {}
         self._row_of_label: list[npt.NDArray[np.uint8]] = []
         for dataset in datasets:
@@ -83,7 +78,7 @@ class Mixture:
             rng = np.random.default_rng([self._seed, step, place])
             which = int(rng.choice(len(self._datasets), p=self._share))
             index = int(rng.integers(len(self._datasets[which])))
-            sample = self._load(which, index)
+            sample = self._datasets[which].sample(index)
             bucket = self._spec.bucket(self._datasets[which].buckets[index])
             rows, columns = sample.image.shape[:2]
             fit = Letterbox.fit(columns, rows, bucket.width, bucket.height).scale[0]
@@ -114,7 +109,7 @@ class Mixture:
             counts = np.zeros(256, np.int64)
             chosen = np.linspace(0, len(dataset) - 1, min(_COUNTED, len(dataset)), dtype=int)
             for index in chosen:
-                labels = self._load(which, int(index)).labels
+                labels = dataset.sample(int(index)).labels
                 counts += np.bincount(labels.ravel(), minlength=256)
             rows = self._row_of_label[which]
             labelled = rows != IGNORE
@@ -123,14 +118,3 @@ class Mixture:
         weights = np.maximum(share, 1e-6) ** -exponent
         weights = np.minimum(weights, _RARE * np.average(weights, weights=share + 1e-9))
         return (weights / np.average(weights, weights=share + 1e-9)).astype(np.float32)
-
-    def _load(self, which: int, index: int) -> Sample:
-        key = which, index
-        if key in self._cache:
-            return self._cache[key]
-        sample = self._datasets[which].sample(index)
-        size = sample.image.nbytes + sample.labels.nbytes
-        if size <= self._free_bytes:
-            self._cache[key] = sample
-            self._free_bytes -= size
-        return sample

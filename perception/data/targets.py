@@ -75,12 +75,12 @@ def encode(
         heatmap[label] = peaks[classes == label].max(axis=0, initial=0)
     heat_weight[heatmap.any(axis=0)] = 1
 
-    owner = np.full((h, w), -1)
+    owners = np.full((h, w), -1)
     for n, peak in enumerate(peaks):  # the last write wins: large, then small boxes
-        owner[peak > 0] = n
-    owner[centres[:, 1], centres[:, 0]] = np.arange(len(boxes))
-    y, x = np.nonzero(owner >= 0)
-    owner = owner[y, x]
+        owners[peak > 0] = n
+    owners[centres[:, 1], centres[:, 0]] = np.arange(len(boxes))
+    y, x = np.nonzero(owners >= 0)
+    owner = owners[y, x]
 
     middle = stride * np.stack([x, y], axis=1) + (stride - 1) / 2
     ground = ground_points[owner] - middle
