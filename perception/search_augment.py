@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from perception.data.policy import Policy, load_policy, save_policy
+from perception.data.training_data import TrainingData
 from perception.recipe import Recipe
 from perception.trials import Result, Trial, Trials
 
@@ -39,13 +40,14 @@ class Outcome:
 
 def search(
     recipe: Recipe,
-    val: str,
+    data: TrainingData,
+    judge: TrainingData,
     candidates: int,
     seeds: int,
     folder: Path,
     report: Callable[[int, str], None] = lambda done, note: None,
 ) -> Outcome:
-    """Train `recipe` with `candidates` policies, score on the dataset `val`, keep the best.
+    """Train `recipe` on `data` with `candidates` policies, score on `judge`, keep the best.
 
     The first round has the recipe's seed and steps, the final the `seeds` seeds after it. The
     same call on the same `folder` continues, also with more candidates or seeds. It receives the
@@ -53,7 +55,7 @@ def search(
     done, of `total_steps`, and a note. Raises PerceptionError for a folder of another search,
     and what training and scoring raise.
     """
-    trials = Trials(recipe, val, folder)
+    trials = Trials(recipe, data, judge, folder)
     long = recipe.steps * LONGER
     done = 0
 
@@ -78,7 +80,7 @@ def search(
     said = ", ".join(f"{name} {mean_score(results):.3f}" for name, results in final.items())
     comment = (
         f"Found by `octoview train search-augment` among {candidates} candidates: {winner}.\n"
-        f"Scores on {val}, mean of {seeds} seeds, {long} steps: {said}."
+        f"Scores on {judge.datasets[0].name}, mean of {seeds} seeds, {long} steps: {said}."
     )
     save_policy(policies[winner], path, comment)
     (folder / "comparison.md").write_text(comparison(final), encoding="utf-8")

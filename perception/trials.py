@@ -8,16 +8,15 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from perception.checkpoint import load_network
-from perception.data.check import accept, check
-from perception.data.dataset import Dataset, open_dataset
 from perception.data.policy import Policy, save_policy
+from perception.data.training_data import TrainingData
 from perception.errors import DatasetError, PerceptionError
 from perception.evaluate import evaluate
 from perception.predict import Predictor
@@ -56,16 +55,27 @@ class Result(BaseModel):
 class Trials:
     """Runs trials of one recipe, scored on one dataset, in one folder."""
 
-    def __init__(self, recipe: Recipe, val: str, folder: Path) -> None:
-        """`val` is NAME:PATH. Every sample is read once, so that no search dies of one.
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, judge: TrainingData, folder: Path
+    ) -> None:
+        """Trains on `data`, the recipe's sources, and scores on `judge`, one dataset.
 
-        Raises PerceptionError for a folder of other settings, DatasetError for bad samples and
-        for images both trained on and scored.
+        Raises DatasetError for images in both, PerceptionError for a folder of other settings.
         """
-        self._recipe, self._folder, self._path = recipe, folder, folder / "results.jsonl"
-        self._judge = _judge([source.dataset for source in recipe.sources], val)
-        settings = {"recipe": recipe.model_dump(mode="json"), "val": val}
-        path, text = folder / "search.json", json.dumps(settings, indent=2) + "\n"
+        common = len(set(data.fingerprints) & set(judge.fingerprints))
+        if common:
+            raise DatasetError(
+                f"{judge.datasets[0].name}: {common} of its {len(judge.fingerprints)} images are "
+                "trained on too; score on others"
+            )
+        self._recipe, self._data, self._judge = recipe, data, judge.datasets[0]
+        self._folder, self._path = folder, folder / "results.jsonl"
+        found_with = {
+            "recipe": recipe.model_dump(mode="json"),
+            "data": data.hash,
+            "val": judge.hash,
+        }
+        path, text = folder / "search.json", json.dumps(found_with, indent=2) + "\n"
         if not path.exists():
             (folder / "policies").mkdir(parents=True, exist_ok=True)
             _write(path, text)
@@ -87,7 +97,7 @@ class Trials:
         changed = {"augmentation": str(policy_path), "seed": trial.seed, "steps": trial.steps}
         recipe = self._recipe.model_copy(update=changed)
         run_folder = self._folder / "runs" / f"{trial.name}-{trial.steps}-seed{trial.seed}"
-        weights = train(recipe, run_folder, lambda progress: report(progress.step))
+        weights = train(recipe, run_folder, lambda progress: report(progress.step), data=self._data)
         scores = self._score(weights)
         result = Result(trial=trial, **scores, seconds=round(time.perf_counter() - start, 1))
         self._results.append(result)
@@ -109,18 +119,6 @@ class Trials:
         names = "mean_iou", "drivable_iou", "map50"
         values = {name: getattr(scores, name) for name in names}
         return {name: None if math.isnan(x) else round(x, 5) for name, x in values.items()}
-
-
-def _judge(train_on: Sequence[str], val: str) -> Dataset:
-    checked = [check(open_dataset(text)) for text in (*train_on, val)]
-    datasets = accept(checked, skip_bad=False)
-    trained_on = {digits for one in checked[:-1] for digits in one.fingerprints}
-    common = sum(digits in trained_on for digits in checked[-1].fingerprints)
-    if common:
-        raise DatasetError(
-            f"{val}: {common} of its {len(datasets[-1])} images are trained on too; score on others"
-        )
-    return datasets[-1]
 
 
 def _read_results(path: Path) -> list[Result]:

@@ -1,13 +1,16 @@
 """`octoview train search-augment`: find an augmentation policy for one's own data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from perception.errors import PerceptionError
+
+if TYPE_CHECKING:
+    from perception.data.training_data import TrainingData
 
 
 def search_augment(
@@ -30,6 +33,7 @@ def search_augment(
     --out runs/search
     """
     try:
+        from perception.data.training_data import read_training_data
         from perception.recipe import Recipe, Source
         from perception.search_augment import comparison, mean_score, search, total_steps
     except ImportError as error:
@@ -46,8 +50,18 @@ def search_augment(
         crop_width=240,
         seed=seed,
     )
+    with Ticker("reading", None, "sample") as ticker:
+
+        def read(names: list[str]) -> "TrainingData":
+            return read_training_data(
+                names,
+                say=lambda text: typer.echo(text, err=True),
+                progress=lambda name, done, total: ticker.advance_to(done, f"{name}, of {total}"),
+            )
+
+        trained_on, judge = read(data), read([val])
     with Ticker("searching", total_steps(recipe, trials, seeds), "step") as ticker:
-        outcome = search(recipe, val, trials, seeds, out, ticker.advance_to)
+        outcome = search(recipe, trained_on, judge, trials, seeds, out, ticker.advance_to)
     print(comparison(outcome.final))
     gain = mean_score(outcome.final[outcome.winner]) - mean_score(outcome.final["hand"])
     print(f"{outcome.winner} against hand: {gain:+.3f}")

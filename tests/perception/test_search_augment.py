@@ -1,15 +1,17 @@
 """The search trains, scores and remembers; killed and called again it ends the same."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 
 from perception.data.policy import Policy, load_policy
+from perception.data.training_data import read_training_data
 from perception.errors import DatasetError, PerceptionError
 from perception.recipe import Recipe, Source
-from perception.search_augment import candidate, search, total_steps
+from perception.search_augment import Outcome, candidate, search, total_steps
 from perception.trials import Result
 from tests.perception.data.folders import write_camvid
 
@@ -28,6 +30,20 @@ def _recipe(camvid: Path) -> Recipe:
     return Recipe(preset="nano", sources=(source,), steps=2, batch=2, crop_height=64, crop_width=64)
 
 
+def _search(
+    camvid: Path,
+    folder: Path,
+    report: Callable[[int, str], None] = lambda done, note: None,
+    val: str = "val",
+    **recipe: int,
+) -> Outcome:
+    """Two candidates and one seed; `recipe` changes its fields."""
+    changed = _recipe(camvid).model_copy(update=recipe)
+    data = read_training_data([f"camvid:{camvid}/train"])
+    judge = read_training_data([f"camvid:{camvid}/{val}"])
+    return search(changed, data, judge, 2, 1, folder, report)
+
+
 def _lines(folder: Path) -> list[Result]:
     text = (folder / "results.jsonl").read_text()
     return [Result.model_validate_json(line) for line in text.splitlines()]
@@ -42,10 +58,9 @@ def whole(camvid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     seen: list[tuple[int, str]] = []
-    recipe = _recipe(camvid)
-    outcome = search(recipe, f"camvid:{camvid}/val", 2, 1, folder, lambda *step: seen.append(step))
+    outcome = _search(camvid, folder, report=lambda *step: seen.append(step))
     done = [step for step, _ in seen]
-    assert done == sorted(done) and done[-1] == total_steps(recipe, 2, 1)
+    assert done == sorted(done) and done[-1] == total_steps(_recipe(camvid), 2, 1)
     assert outcome.winner in ("candidate-01", "candidate-02")
     return folder
 
@@ -75,19 +90,17 @@ def test_the_winner_is_the_best_of_the_final_and_its_file_loads(whole: Path) -> 
 def test_killed_after_the_first_candidate_it_continues_to_the_same_end(
     camvid: Path, whole: Path, tmp_path: Path
 ) -> None:
-    val = f"camvid:{camvid}/val"
-
     def killed(done: int, note: str) -> None:
         if note == "candidate-02":  # in the middle of its training
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(_recipe(camvid), val, 2, 1, tmp_path, killed)
+        _search(camvid, tmp_path, report=killed)
     before = (tmp_path / "results.jsonl").read_text()
     assert [result.trial.name for result in _lines(tmp_path)] == ["none", "hand", "candidate-01"]
 
     notes: list[str] = []
-    search(_recipe(camvid), val, 2, 1, tmp_path, lambda done, note: notes.append(note))
+    _search(camvid, tmp_path, report=lambda done, note: notes.append(note))
     assert (tmp_path / "results.jsonl").read_text().startswith(before)  # seconds too: not rerun
     assert notes.index("candidate-02") == 3  # none, hand and candidate-01 only said their scores
     assert _without_seconds(tmp_path) == _without_seconds(whole)
@@ -97,22 +110,20 @@ def test_killed_after_the_first_candidate_it_continues_to_the_same_end(
 
 def test_a_folder_of_another_search_is_refused(camvid: Path, whole: Path) -> None:
     before = (whole / "results.jsonl").read_text()
-    other = _recipe(camvid).model_copy(update={"batch": 3})
     with pytest.raises(PerceptionError, match=r"search\.json: belongs to a search with other"):
-        search(other, f"camvid:{camvid}/val", 2, 1, whole)
+        _search(camvid, whole, batch=3)
     assert (whole / "results.jsonl").read_text() == before
 
 
 def test_a_damaged_line_is_named(camvid: Path, tmp_path: Path) -> None:
-    val = f"camvid:{camvid}/val"
     (tmp_path / "results.jsonl").write_text('{"trial": 3}\n')
     with pytest.raises(PerceptionError, match=r"results\.jsonl: line 1 is no result"):
-        search(_recipe(camvid), val, 1, 1, tmp_path)
+        _search(camvid, tmp_path)
 
 
 def test_scoring_on_training_images_is_refused(camvid: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"train: 8 of its 8 images are trained on too"):
-        search(_recipe(camvid), f"camvid:{camvid}/train", 1, 1, tmp_path)
+        _search(camvid, tmp_path, val="train")
     assert not (tmp_path / "results.jsonl").exists()
 
 
