@@ -37,7 +37,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture:
-    """Image, truth and prediction of one sample, each as a small encoded picture."""
+    """Image, truth and prediction of one sample, each as a small picture."""
 
     source: str
     mean_iou: float
@@ -45,7 +45,7 @@ class Picture:
     missed: int
     false: int
     size: tuple[int, int]  # width, height of the source image
-    panes: tuple[bytes, bytes, bytes]  # WebP
+    panes: tuple[Image, Image, Image]  # small, BGR
     truth: tuple[Box, ...]
     predicted: tuple[Box, ...]
 
@@ -64,9 +64,10 @@ class Picture:
             f'<div class="panes">{"".join(self._pane(*pane) for pane in panes)}</div></figure>'
         )
 
-    def _pane(self, title: str, image: bytes, boxes: tuple[Box, ...]) -> str:
+    def _pane(self, title: str, image: Image, boxes: tuple[Box, ...]) -> str:
         width, height = self.size
-        data = base64.b64encode(image).decode()
+        _, encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 82])
+        data = base64.b64encode(encoded.tobytes()).decode()
         rectangles = []
         for box in boxes:
             x0, y0, x1, y1 = box.corners
@@ -166,9 +167,9 @@ class Gallery:
             false=sum(box.style == "false" for box in predicted),
             size=(width, height),
             panes=(
-                _webp(image),
-                _webp(self._painted(image, scored.truth)),
-                _webp(self._painted(image, scored.predicted)),
+                image,
+                self._painted(image, scored.truth),
+                self._painted(image, scored.predicted),
             ),
             truth=tuple(truth),
             predicted=tuple(predicted),
@@ -190,8 +191,3 @@ def _badness(entry: tuple[float, int, Picture]) -> tuple[float, int]:
 def _colour(names: frozenset[str]) -> tuple[int, int, int]:
     """RGB of a label: that of its first scene class."""
     return SCENE_COLOURS[min(names, key=SCENE_CLASSES.index)]
-
-
-def _webp(image: Image) -> bytes:
-    _, data = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 82])
-    return data.tobytes()

@@ -8,6 +8,7 @@ from html import escape
 from perception.scores import Reliability
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 44.0, 26.0, 10.0, 34.0
+_SHOWN_SHARE = 0.97
 _COUNTS = 0.16
 """Height of the counts under a reliability plot, as a share of the plot."""
 
@@ -105,9 +106,10 @@ def curve(
 ) -> str:
     """A line of means over `xs` with the band (lowest, highest) that they were taken from.
 
-    The axis shows the line in full, but not the outliers of the band.
+    The axis leaves out the highest of the means and outliers of the band, or the first steps
+    would make all of the rest look flat.
     """
-    low, high = min(ys), max(ys)
+    low, high = min(ys), sorted(ys)[int(_SHOWN_SHARE * (len(ys) - 1))]
     margin = 0.06 * (high - low) or 0.5 * abs(high) or 0.5
     frame = Frame(360, 220, (xs[0], max(xs[-1], xs[0] + 1)), (low - margin, high + margin))
 
@@ -118,7 +120,7 @@ def curve(
     outline = frame.points([*xs, *reversed(xs)], [*within(lowest), *reversed(within(highest))])
     content = (
         f'<polygon class="band" points="{outline}"/>'
-        f'<polyline class="line" points="{frame.points(xs, ys)}"/>'
+        f'<polyline class="line" points="{frame.points(xs, within(ys))}"/>'
     )
     return frame.svg(title, "step", content)
 

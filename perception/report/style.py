@@ -31,10 +31,13 @@ section {
 }
 h2 { font-size: 1.05rem; margin: 0 0 .35rem; }
 h3 { font-size: .9rem; font-weight: 600; margin: 1rem 0 .4rem; }
-.note { color: var(--faint); font-size: .87rem; max-width: 48rem; margin: 0 0 .8rem; }
+.note {
+  color: var(--faint); font-size: .87rem; max-width: 48rem; margin: 0 0 .8rem;
+  text-wrap: pretty;
+}
 .tiles {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: 1rem;
-    margin: 0;
+  margin: 0;
 }
 .tiles dt { color: var(--faint); font-size: .82rem; }
 .tiles dd {
@@ -113,5 +116,7 @@ figcaption span { color: var(--faint); }
   h1 { font-size: 1.35rem; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
   .tiles dd { font-size: 1.4rem; }
+  th, td { padding: .3rem .35rem; }
+  .bar { min-width: 4.5rem; }
 }
 """

@@ -11,9 +11,9 @@ from export.errors import ExportError
 from export.export import export_onnx, onnxruntime_infer, texture_batches
 from export.onnx_file import write_onnx
 from export.parity import Outputs, check_parity
-from perception.checkpoint import save_network
+from perception.checkpoint import load_tensors, save_network, save_tensors
 from perception.network import OctoNet
-from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, Bucket, ModelSpec
+from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, TRAINED_ON_KEY, Bucket, ModelSpec
 
 SPEC = PRESETS["nano"].model_copy(
     update={
@@ -141,3 +141,14 @@ def test_folder_that_is_not_there_is_named(network: OctoNet, tmp_path: Path) -> 
     save_network(network, checkpoint)
     with pytest.raises(ExportError, match="no such folder"):
         export_onnx(checkpoint, tmp_path / "absent" / "nano.onnx")
+
+
+def test_training_images_go_along(network: OctoNet, tmp_path: Path) -> None:
+    checkpoint, path = tmp_path / "nano.safetensors", tmp_path / "nano.onnx"
+    save_network(network, checkpoint)
+    tensors, header = load_tensors(checkpoint)
+    save_tensors(tensors, header | {TRAINED_ON_KEY: "0123456789abcdef"}, checkpoint)
+    assert export_onnx(checkpoint, path).failures == ()
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert metadata[TRAINED_ON_KEY] == "0123456789abcdef"
+    assert ModelSpec.from_json(metadata[SPEC_KEY]) == SPEC
