@@ -13,7 +13,7 @@ import numpy.typing as npt
 from perception.data.files import list_images, read_image, read_labels
 from perception.data.sample import Objects, Sample
 from perception.errors import DatasetError
-from perception.taxonomy import OBJECT_CLASSES
+from perception.taxonomy import IGNORE, OBJECT_CLASSES
 
 LABEL_TO_SCENE: dict[str, frozenset[str]] = {
     "sky": frozenset({"sky"}),
@@ -84,7 +84,9 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
     - broad: wider than 2.2 (car), 0.8 (pedestrian) or 1.3 (bicyclist) times its height, as a
       row of objects is.
 
-    Specks under 4 px are noise of the annotation and left out. Ground points are unknown (NaN).
+    Specks under 4 px are noise of the annotation and left out. Pixels of value IGNORE, which
+    CamVid itself has not, may show any object, so a component of them is ignored for every class.
+    Ground points are unknown (NaN).
     """
     boxes: list[npt.NDArray[np.float32]] = []
     classes: list[npt.NDArray[np.int64]] = []
@@ -94,18 +96,20 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
         ("pedestrian", "pedestrian", 0.45, 0.8),
         ("bicyclist", "cyclist", 0.45, 1.3),
     ):
-        mask = (labels == LABELS.index(label)).view(np.uint8)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        components = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _SPECK_AREA]  # row 0: background
-        x, y, width, height, area = components.T
-        corners = np.stack([x, y, x + width, y + height], axis=1)
-        boxes.append(corners.astype(np.float32) - 0.5)
-        classes.append(np.full(len(components), OBJECT_CLASSES.index(name), np.int64))
+        corners, area = _components(labels == LABELS.index(label))
+        width, height = (corners[:, 2:] - corners[:, :2]).T
+        boxes.append(corners)
+        classes.append(np.full(len(corners), OBJECT_CLASSES.index(name), np.int64))
         ignore.append(
             (height < _MIN_HEIGHT)
             | (area < min_fill * width * height)
             | (width > max_aspect * height)
         )
+    unknown, _ = _components(labels == IGNORE)
+    for index in range(len(OBJECT_CLASSES)):
+        boxes.append(unknown)
+        classes.append(np.full(len(unknown), index, np.int64))
+        ignore.append(np.ones(len(unknown), np.bool_))
     n = sum(len(group) for group in boxes)
     return Objects(
         boxes=np.concatenate(boxes),
@@ -113,3 +117,13 @@ def boxes_from_labels(labels: npt.NDArray[np.uint8]) -> Objects:
         ground_points=np.full((n, 2), np.nan, np.float32),
         ignore=np.concatenate(ignore),
     )
+
+
+def _components(
+    mask: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    """Boxes (n, 4) and areas (n,) of the mask's 8-connected components, without specks."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    x, y, width, height, area = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _SPECK_AREA].T  # 0: rest
+    corners = np.stack([x, y, x + width, y + height], axis=1)
+    return corners.astype(np.float32) - np.float32(0.5), area

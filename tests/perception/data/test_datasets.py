@@ -14,7 +14,7 @@ from perception.data.dataset import Dataset, open_dataset
 from perception.data.label_sets import label_matrix
 from perception.data.synthetic import Synthetic
 from perception.errors import DatasetError
-from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
+from perception.taxonomy import IGNORE, OBJECT_CLASSES, SCENE_CLASSES
 from tests.perception.data.folders import cut, synthetic_index, write_camvid, write_synthetic
 
 CAR, PEDESTRIAN, ROAD = (LABELS.index(n) for n in ("car", "pedestrian", "road"))
@@ -81,6 +81,15 @@ def test_merged_and_small_components_are_ignored(
     draw: Callable[[np.ndarray], None], expected: list[bool]
 ) -> None:
     assert _ignored(draw) == expected
+
+
+def test_what_is_not_annotated_may_hold_any_object() -> None:
+    """Masks of one's own that know the road alone must not teach that nothing stands beside it."""
+    labels = np.full((60, 80), IGNORE, np.uint8)
+    labels[40:] = ROAD
+    objects = boxes_from_labels(labels)
+    assert objects.ignore.all() and objects.classes.tolist() == [0, 1, 2]
+    assert np.unique(objects.boxes, axis=0).tolist() == [[-0.5, -0.5, 79.5, 39.5]]
 
 
 def test_real_camvid(shared_data: Path) -> None:
