@@ -132,7 +132,7 @@ def evaluate(
         map50_95=mean(ap[0].mean(axis=0)),
         map50_by_class=dict(zip(spec.object_classes, ap[0, 0].tolist(), strict=True)),
         map50_95_by_class=dict(zip(spec.object_classes, ap[0].mean(axis=0).tolist(), strict=True)),
-        map50_tall_by_class=dict(zip(spec.object_classes, ap[1, 0].tolist(), strict=True)),
+        map50_tall_by_class=dict(zip(spec.object_classes, objects.ap50_tall(), strict=True)),
         confusion=tuple(
             tuple(row) for row in scene.total[np.ix_(*[scene.scored_labels] * 2)].tolist()
         ),
@@ -140,7 +140,7 @@ def evaluate(
             camera=scene.by_camera(),
             light=scene.by_light(),
             light_limits=LIGHT,
-            size=objects.size_slices(ap[2:, 0]),
+            size=objects.size_slices(ap[1:, 0]),
             score_threshold=spec.score_threshold,
         ),
         calibration=Calibration(
@@ -236,10 +236,20 @@ class _ObjectTally:
         self.reliability.add(detections.scores[counted], matches.right[counted])
 
     def average_precision(self) -> npt.NDArray[np.float64]:
-        """(2 + len(SIZES_PX), 10, classes): any height, tall, then each of SIZES_PX."""
-        heights = (ANY_HEIGHT, (TALL_PX, np.inf), *SIZES_PX)
+        """(1 + len(SIZES_PX), 10, classes): any height, then each of SIZES_PX."""
+        heights = (ANY_HEIGHT, *SIZES_PX)
         n_classes = len(self._spec.object_classes)
         return average_precision(self._truths, self._detections, n_classes, heights)
+
+    def ap50_tall(self) -> list[float]:
+        """By class, low objects ignored. False detections count whatever their height, which is
+        stricter than the ranges of `average_precision`."""
+        truths = [
+            replace(t, ignore=t.ignore | (t.boxes[:, 3] - t.boxes[:, 1] < TALL_PX))
+            for t in self._truths
+        ]
+        n_classes = len(self._spec.object_classes)
+        return average_precision(truths, self._detections, n_classes)[0, 0].tolist()
 
     def size_slices(self, ap50: npt.NDArray[np.float64]) -> tuple[SizeSlice, ...]:
         """One for each of SIZES_PX; `ap50` is (sizes, classes)."""

@@ -116,6 +116,23 @@ def test_low_objects_do_not_count_among_the_tall() -> None:
     assert missed.map50_tall_by_class["vehicle"] == 0
 
 
+def test_low_false_detections_count_among_the_tall_but_not_in_other_slices() -> None:
+    """The small car's box moved off it: a false detection of 8 px, as sure as the right ones."""
+    dataset = Memory()
+    oracle = Oracle(dataset)
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = oracle(images)
+        outputs["boxes"][:, 2, ::2] += 30
+        outputs["scores"][:, 2] = 0.95
+        return outputs
+
+    scores = evaluate(predict, dataset, SPEC)
+    assert scores.map50_tall_by_class["vehicle"] == pytest.approx(0.5)
+    sizes = {s.low_px: s.by_class["vehicle"] for s in scores.slices.size}
+    assert sizes[12].ap50 == pytest.approx(1) and sizes[6].ap50 == 0
+
+
 def test_every_view_goes_to_its_bucket() -> None:
     dataset = Memory()
     oracle, done = Oracle(dataset), []

@@ -1,6 +1,7 @@
 """`octoview evaluate` from the command line to the JSON file and the page."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from perception.network import OctoNet
 from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, TRAINED_ON_KEY, ModelSpec
 from tests.deploy.command_line import Octoview, command_line
 from tests.perception.data.folders import write_camvid, write_synthetic
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,13 @@ def test_camvid(evaluate: Octoview, weights: Path) -> None:
     assert scores["map50_by_class"]["cyclist"] is None
     assert scores["gflop_per_image"] == 2 * scores["gmac_per_image"] > 5
     assert scores["parameters"] > 1e6
+
+
+def test_the_document_lists_every_key(evaluate: Octoview, model: Path) -> None:
+    assert evaluate("camvid", ".", "--model", model, "--json", "f.json").code == 0
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", text[text.index("## The JSON file") :], re.MULTILINE)
+    assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == set(_content("f.json"))
 
 
 def test_sim_lists_the_cameras(evaluate: Octoview, model: Path) -> None:
