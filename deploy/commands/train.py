@@ -10,6 +10,7 @@ from deploy.commands.progress import Ticker
 from deploy.commands.search_augment import search_augment
 from deploy.commands.train_bench import bench
 from deploy.errors import DeployError
+from deploy.loop.engine import shipped_model
 from perception.errors import PerceptionError
 
 app = typer.Typer(invoke_without_command=True)
@@ -42,7 +43,7 @@ def train(
     ] = "hand",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     init: Annotated[
-        Path | None, typer.Option(help="Start from these weights (.safetensors).")
+        str | None, typer.Option(help="Start from a .safetensors file, or nano: those shipped.")
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave damaged samples out and go on.")
@@ -86,7 +87,7 @@ def train(
         learning_rate=learning_rate,
         augmentation=augmentation,
         seed=seed,
-        initial_weights=init,
+        initial_weights=_weights(init),
     )
     unseen = [open_dataset(text) for text in val or ()]
     with Processes.joined() as processes:
@@ -127,6 +128,12 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
     }
     write_json(json_file, result)
+
+
+def _weights(init: str | None) -> Path | None:
+    if init == "nano":
+        return shipped_model().with_suffix(".safetensors")
+    return None if init is None else Path(init)
 
 
 def _split_weight(text: str) -> tuple[str, float]:
