@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,27 @@ def test_onnx_models_are_not_scored_on_their_training_images(
         done = evaluate("camvid", ".", "--model", model, "--json", "f.json")
         assert done.code == code and Path("f.json").exists() == (code == 0)
         assert ("trained on 2 of these 2 images" in done.err) == (code == 2)
+
+
+def test_onnx_models_need_no_torch(tmp_path: Path, model: Path) -> None:
+    """With a torch that can't be imported, the ONNX model is scored and the weights are refused
+    in one line."""
+    folder = write_synthetic(tmp_path / "sim")
+    code = (
+        "import sys; sys.modules['torch'] = None; from deploy.cli import main; "
+        "sys.argv = ['octoview', 'evaluate', *sys.argv[1:]]; main()"
+    )
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, "sim", folder, *arguments]
+        return subprocess.run(
+            [str(word) for word in command], cwd=ROOT, capture_output=True, text=True
+        )
+
+    done = run("--model", model, "--report", tmp_path / "report.html")
+    assert done.returncode == 0 and (tmp_path / "report.html").exists(), done.stderr
+    refused = run("--model", "mine.safetensors")
+    assert refused.returncode == 2 and "install octoview[train]" in refused.stderr
 
 
 @pytest.mark.parametrize(
