@@ -7,8 +7,8 @@ from perception.errors import PerceptionError
 from perception.report import page, plot
 from perception.report.page import Section
 
-_BLOCKS = 240
-_ROWS_A_BLOCK = 12
+_BLOCKS = 120
+_ROWS_A_BLOCK = 24
 _REFRESH_S = 20
 
 

@@ -211,7 +211,7 @@ def test_long_curves_are_thinned(tmp_path: Path) -> None:
     path = _curve(tmp_path, [f"{n},0.001,{n % 2},1" for n in range(1, 20_001)])
     section = curves_section(path)
     lines = re.findall(r'<polyline class="line" points="([^"]*)"', section.html)
-    assert [len(points.split()) for points in lines] == [239] * 3  # blocks of 84 rows
+    assert [len(points.split()) for points in lines] == [120] * 3  # blocks of 167 rows
     assert len(section.html) < 60_000
 
 
