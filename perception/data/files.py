@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from perception.errors import DatasetError
 from perception.taxonomy import IGNORE
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 # Decoders fill the missing rest of a cut file with grey; the end marker tells such files apart.
 _END_MARKERS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
@@ -23,9 +23,9 @@ def list_images(folder: Path) -> list[Path]:
     """The images of a folder by name. Raises DatasetError if there is no folder or no image."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; the images belong there")
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
     if not images:
-        raise DatasetError(f"{folder}: no jpg or png images there; check the path")
+        raise DatasetError(f"{folder}: no image there ({', '.join(_IMAGE_SUFFIXES)}); check it")
     return images
 
 
@@ -78,8 +78,11 @@ def read_json(path: Path, content: type[_Content], remedy: str) -> _Content:
 def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8]:
     data = _read(path, "restore or remove the pair")
     marker = _END_MARKERS.get(path.suffix.lower(), b"")
-    pixels = np.frombuffer(data, np.uint8)
-    image: npt.NDArray[Any] | None = cv2.imdecode(pixels, flags) if data else None
+    try:
+        pixels = np.frombuffer(data, np.uint8)
+        image: npt.NDArray[Any] | None = cv2.imdecode(pixels, flags) if data else None
+    except cv2.error:  # a header that claims more pixels than any image has
+        image = None
     if image is None or marker not in data[-1024:]:
         raise DatasetError(f"{path}: damaged image of {len(data)} bytes; restore or remove it")
     return image

@@ -1,6 +1,7 @@
 """Reading datasets: what arrives, and one line for every way in which a folder can be broken."""
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,14 @@ def test_synthetic_labels_go_by_name(tmp_path: Path) -> None:
     assert dataset.labels[-1] == "drivable"
 
 
+def _claim_huge(path: Path) -> None:
+    """A sound PNG, except that its header lies about the size."""
+    png = bytearray(cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1])
+    png[16:24] = (200_000).to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    path.write_bytes(png + b"\xff\xd9")
+
+
 def _write_labels(path: Path, labels: np.ndarray) -> None:
     cv2.imwrite(str(path), labels)
 
@@ -140,7 +149,7 @@ BROKEN_FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: f.with_name("valannot").rename(f.with_name("moved")),
         "valannot: no such folder",
     ),
-    "empty": (lambda f: [p.unlink() for p in f.iterdir()], "no jpg or png"),
+    "empty": (lambda f: [p.unlink() for p in f.iterdir()], r"no image there \(\.jpg"),
 }
 
 
@@ -157,6 +166,7 @@ BROKEN_FILES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "image empty": (lambda image, _: image.write_bytes(b""), r"1\.jpg: damaged image of 0 bytes"),
     "image is text": (lambda image, _: image.write_text("hello"), r"1\.jpg: damaged"),
     "image gone": (lambda image, _: image.unlink(), r"1\.jpg: No such file"),
+    "image of 40 gigapixels": (lambda image, _: _claim_huge(image), r"1\.jpg: damaged"),
     "labels gone": (lambda _, labels: labels.unlink(), r"1\.png: No such file"),
     "labels cut": (lambda _, labels: cut(labels), r"1\.png: damaged"),
     "labels of other size": (
