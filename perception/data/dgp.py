@@ -2,7 +2,9 @@
 
     FOLDER/scene_*.json, ontology/, bounding_box_2d/, rgb/: one scene, or FOLDER/*/ for many
 
-Images without 2D boxes are left out; an image whose box file is empty shows no object.
+Images without 2D boxes are left out; an image whose box file is empty shows no object. TRI's 2D
+boxes are 3D boxes projected, through bushes and houses too. Where the image has its 3D boxes as
+well, those that hardly a lidar point hit are ignored.
 """
 
 from collections.abc import Iterable
@@ -15,8 +17,10 @@ import numpy.typing as npt
 from perception.data.boxes import IGNORED, Box, BoxDataset, check_size
 from perception.data.dgp_format import (
     BOUNDING_BOX_2D,
+    BOUNDING_BOX_3D,
     Box2dAnnotations,
     Image,
+    LidarCounts,
     Ontology,
     Scene,
 )
@@ -40,6 +44,9 @@ OBJECT_CLASS = {
 # Too uncertain to learn from: DGP doesn't say whether somebody rides, nor what tows.
 _IGNORED_LABELS = {"Trailer", "Towed Object", "Bicycle", "Motorcycle"}
 
+_MIN_POINTS = 3
+"""Lidar points from which on an object counts as seen; stray ones hit the hidden."""
+
 _REMEDY = "restore the scene"
 
 
@@ -51,6 +58,8 @@ class _View(NamedTuple):
 
 class Dgp(BoxDataset):
     """The annotated images of one scene or of all scenes in a folder."""
+
+    box_origin = "projected"
 
     def __init__(self, folder: Path) -> None:
         """Raises DatasetError if there is no scene, one is malformed, or none has 2D boxes."""
@@ -76,6 +85,7 @@ class Dgp(BoxDataset):
         folder, stated, labels = self._views[index]
         if stated.width and stated.height:
             check_size(image, stated.width, stated.height, self.sources[index])
+        hidden = _hidden(folder, stated)
         path = folder / stated.annotations[BOUNDING_BOX_2D]
         for found in read_json(path, Box2dAnnotations, _REMEDY).annotations:
             if found.class_id not in labels:
@@ -84,7 +94,7 @@ class Dgp(BoxDataset):
                     f"{', '.join(map(str, labels)) or 'none'}"
                 )
             label = labels[found.class_id]
-            unsure = found.iscrowd or label in _IGNORED_LABELS
+            unsure = found.iscrowd or found.instance_id in hidden or label in _IGNORED_LABELS
             kind = IGNORED if unsure else OBJECT_CLASS.get(label, IGNORED)
             box = found.box
             yield Box(kind, box.x, box.y, box.x + box.w, box.y + box.h)
@@ -96,3 +106,11 @@ def _labels(path: Path, scene: Scene) -> dict[int, str]:
         return {}
     file = path.parent / "ontology" / f"{scene.ontologies[BOUNDING_BOX_2D]}.json"
     return {item.id: item.name for item in read_json(file, Ontology, _REMEDY).items}
+
+
+def _hidden(folder: Path, image: Image) -> set[int]:
+    """Instances of which the lidar saw next to nothing; none without 3D boxes."""
+    if BOUNDING_BOX_3D not in image.annotations:
+        return set()
+    counts = read_json(folder / image.annotations[BOUNDING_BOX_3D], LidarCounts, _REMEDY)
+    return {one.instance_id for one in counts.annotations if one.num_points < _MIN_POINTS}

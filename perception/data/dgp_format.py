@@ -1,4 +1,4 @@
-"""Files of a DGP scene: its data, class lists and 2D boxes.
+"""Files of a DGP scene: its data, class lists, 2D boxes and how well they were seen.
 
 Format: Toyota Research Institute's Dataset Governance Policy, dgp/proto/*.proto of
 https://github.com/TRI-ML/dgp, as JSON. Protobuf's JSON leaves out values that are zero, so
@@ -114,6 +114,7 @@ class Box2dAnnotation(Record):
     """One object."""
 
     class_id: int = 0
+    instance_id: int = 0  # unique in the scene
     iscrowd: bool = False
     box: Box2dGeometry
 
@@ -122,3 +123,16 @@ class Box2dAnnotations(Record):
     """One file of 2D boxes."""
 
     annotations: list[Box2dAnnotation] = []
+
+
+class LidarCount(Record):
+    """Of one 3D box: how many points of the lidar are inside."""
+
+    instance_id: int = 0
+    num_points: int = 0
+
+
+class LidarCounts(Record):
+    """One file of 3D boxes, less the boxes themselves."""
+
+    annotations: list[LidarCount] = []

@@ -1,5 +1,6 @@
 """DGP's 2D boxes, in scenes written as the format has them, and in a real one."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,27 @@ def test_all_scenes_of_a_folder(tmp_path: Path) -> None:
     assert [Path(source).parts[-4] for source in dataset.sources] == ["000000"] * 3 + ["000001"] * 3
 
 
+def test_what_the_lidar_did_not_see_is_ignored(tmp_path: Path) -> None:
+    """Boxes are projected through walls. The other images here have no 3D boxes to tell."""
+    boxes = {camera: [annotation("Car", x=20, y=10, w=30, h=20)] for camera in CAMERAS}
+    boxes["CAMERA_01"].append(annotation("Car", x=52, y=10, w=9, h=9) | {"instance_id": 8})
+    write_scene(tmp_path, boxes)
+    path = tmp_path / "scene_fe9f29d3.json"
+    scene = json.loads(path.read_text())
+    scene["data"][0]["datum"]["image"]["annotations"]["1"] = "bounding_box_3d/CAMERA_01/3.json"
+    write_json(path, scene)
+    seen = [{"instance_id": 7, "num_points": 3, "box": {}}, {"instance_id": 8, "num_points": 2}]
+    file = write_json(tmp_path / "bounding_box_3d/CAMERA_01/3.json", {"annotations": seen})
+    dataset = Dgp(tmp_path)
+    objects = dataset.sample(0).objects
+    assert objects.boxes[~objects.ignore].tolist() == [[19.5, 9.5, 49.5, 29.5]]
+    assert objects.boxes[objects.ignore].tolist() == [[51.5, 9.5, 60.5, 18.5]] * 3
+    assert not dataset.sample(1).objects.ignore.any()
+    file.unlink()
+    with pytest.raises(DatasetError, match=r"01/3\.json: No such file"):
+        dataset.sample(0)
+
+
 def _boxes(content: object) -> Callable[[Path], Any]:
     return lambda folder: write_json(
         folder / "bounding_box_2d/CAMERA_01/2.json", {"annotations": [content]}
@@ -177,8 +199,13 @@ def test_real_scene(shared_data: Path) -> None:
     dataset = Dgp(folder)
     checked = check(dataset)
     assert checked.problems == {} and len(set(checked.fingerprints)) == 18
-    counts = [len(dataset.sample(index).objects) for index in range(len(dataset))]
-    assert sum(counts) == 39 and 0 in counts
-    cars = dataset.sample(0)
+    samples = [dataset.sample(index) for index in range(len(dataset))]
+    assert sum(len(np.unique(s.objects.boxes, axis=0)) for s in samples) == 39
+    # CAMERA_05 looks at a bush and a house, with cars annotated behind them.
+    behind = [sample for sample in samples if sample.camera == "CAMERA_05"]
+    assert all(len(s.objects) and s.objects.ignore.all() for s in behind)
+    ahead = [sample for sample in samples if sample.camera == "CAMERA_01"]
+    assert all(len(s.objects) and not s.objects.ignore.any() for s in ahead)
+    cars = samples[0]
     assert cars.camera == "CAMERA_01" and cars.image.shape == (1216, 1936, 3)
     assert cars.objects.boxes.tolist()[0] == [1040.5, 521.5, 1126.5, 597.5]
