@@ -3,7 +3,7 @@
 The file is described in docs/frames.md; calib/rigs/hw2.yaml is an example.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from calib.camera import Camera
 from calib.errors import CalibError, RigError
 from calib.lens import Lens
 from calib.pose import ego_from_camera
+from calib.yaml_file import YamlError, load_yaml
 
 __all__ = ["Camera", "Rig", "load_rig", "save_rig"]
 
@@ -63,15 +64,15 @@ def load_rig(path_or_name: str | Path) -> Rig:
     """
     path = BUILT_IN.get(str(path_or_name), Path(path_or_name))
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        content = load_yaml(path)
     except FileNotFoundError as error:
         raise RigError(
             f"rig {path}: no such file; give a rig file or a built-in name: {', '.join(BUILT_IN)}"
         ) from error
     except OSError as error:
         raise RigError(f"rig {path}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RigError(f"rig {path}: not valid YAML: {_yaml_problem(error)}; correct it") from error
+    except YamlError as error:
+        raise RigError(f"rig {path}: not valid YAML: {error}; correct it") from error
     try:
         entry = _RigEntry.model_validate(content)
         return Rig(entry.name, tuple(_camera(camera) for camera in entry.cameras))
@@ -185,23 +186,3 @@ def _first_problem(error: ValidationError, content: Any) -> str:
         case _:
             problem = f"{field} is {value}; {first['msg'][0].lower()}{first['msg'][1:]}"
     return " ".join((where + problem).split())
-
-
-def _yaml_problem(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return str(error).splitlines()[0]
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML forbids a key twice in one mapping, PyYAML keeps the last: here it is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: list[Any] = []
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.append(key.value)
-        return super().construct_mapping(node, deep)

@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 from perception.checkpoint import load_network
 from perception.data.dataset import open_dataset
+from perception.data.policy import load_policy
 from perception.evaluate import evaluate
 from perception.network import Context
 from perception.predict import Predictor
@@ -30,7 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no auxiliary classifiers": {"auxiliary": False},
     WITHOUT_CONTEXT: {},
     "all pixels count alike": {"balance": 0.0},
-    "no augmentation": {"augmentation": "none"},
+    "no augmentation": {"augmentation": load_policy("none")},
     "no synthetic images": {},
 }
 

@@ -78,6 +78,8 @@ def scene_loss(logits: Tensor, targets: Tensor, labels: Labels) -> Tensor:
     full resolution would cost more than the network. `targets` N x H x W holds rows of
     `labels`; one whose set is empty must be given as IGNORE.
     """
+    if not len(labels.sets):  # boxes alone: nothing to learn, yet part of the graph
+        return logits.sum() * 0
     logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
     targets = _sampled(targets, *logits.shape[-2:]).long()
     # log of the set's probability sum, per label: logsumexp over the set's members.

@@ -2,8 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from perception.data.policy import Policy, load_policy
+from perception.errors import PerceptionError
 
 
 class Source(BaseModel):
@@ -13,6 +17,27 @@ class Source(BaseModel):
 
     dataset: str
     weight: float = Field(default=1.0, gt=0)
+
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        """`sim:FOLDER@2` is the dataset `sim:FOLDER` with weight 2; without @ the weight is 1.
+
+        Raises PerceptionError for a weight that is not over 0.
+        """
+        dataset, at, weight = text.rpartition("@")
+        try:
+            value = float(weight) if at else 1.0
+        except ValueError:  # the @ belongs to the path
+            at = ""
+        if not at:
+            return cls(dataset=text)
+        if not 0 < value < math.inf:
+            raise PerceptionError(f"--data {text}: weight {weight} must be over 0")
+        return cls(dataset=dataset, weight=value)
+
+
+def _policy(value: Any) -> Any:
+    return load_policy(value) if isinstance(value, str | Path) else value
 
 
 class Recipe(BaseModel):
@@ -27,11 +52,12 @@ class Recipe(BaseModel):
     preset: str
     sources: tuple[Source, ...] = Field(min_length=1)
     steps: int = Field(gt=0)
-    batch: int = Field(default=16, gt=0)
+    batch: int = Field(default=16, ge=2)
+    """Images a step; batch norm needs two."""
     crop_height: int = Field(default=256, gt=0, multiple_of=4)
     crop_width: int = Field(default=320, gt=0, multiple_of=4)
-    augmentation: str = "hand"
-    """Name or file of an augmentation policy."""
+    augmentation: Annotated[Policy, BeforeValidator(_policy)] = load_policy("hand")
+    """May be given as the name or the file of a policy."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """At its highest."""
     weight_decay: float = Field(default=1e-2, ge=0)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from torch import Tensor, nn
 
 from perception.checkpoint import load_state, load_tensors, save_network, save_tensors
 from perception.data.mixture import Batch, Mixture
-from perception.data.policy import load_policy
 from perception.data.training_data import TrainingData, read_training_data
 from perception.errors import CheckpointError, PerceptionError
 from perception.losses import BatchTargets, Labels, Losses, total_loss
@@ -69,27 +69,39 @@ def train(
     run = _Run(recipe, data, folder, processes)
     last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
     curve = _Curve(folder / "curve.csv", run.step) if processes.is_first else None
-    for batch in run.batches(run.step, last):
-        start = time.perf_counter()
-        losses = run.advance(batch)
-        total = sum(losses)
-        if not math.isfinite(total):
-            raise PerceptionError(
-                f"step {run.step}: loss is {total}; lower --learning-rate (now "
-                f"{recipe.learning_rate}) and start in a new folder"
-            )
-        if curve is None:
-            continue
-        curve.add(run.step, recipe.learning_rate_at(run.step - 1), losses)
-        if run.step % save_every == 0 or run.step == last:
-            curve.flush()
-            run.save()
-        seconds = time.perf_counter() - start
-        report(Progress(step=run.step, steps=recipe.steps, loss=total, seconds=seconds))
+    with _flushed_denormals():
+        for batch in run.batches(run.step, last):
+            start = time.perf_counter()
+            losses = run.advance(batch)
+            total = sum(losses)
+            if not math.isfinite(total):
+                raise PerceptionError(
+                    f"step {run.step}: loss is {total}; lower --learning-rate (now "
+                    f"{recipe.learning_rate}) and start in a new folder"
+                )
+            if curve is None:
+                continue
+            curve.add(run.step, recipe.learning_rate_at(run.step - 1), losses)
+            if run.step % save_every == 0 or run.step == last:
+                curve.flush()
+                run.save()
+            seconds = time.perf_counter() - start
+            report(Progress(step=run.step, steps=recipe.steps, loss=total, seconds=seconds))
     weights = folder / "weights.safetensors"
     if curve is not None:
         save_network(run.average, weights, run.trained_on)
     return weights
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Dying ReLUs leave denormals, which processors handle many times slower."""
+    np.finfo(np.float64)  # numpy looks the smallest number up once, and warns if flushed
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Curve:
@@ -138,13 +150,11 @@ class _Run:
             data.datasets,
             [source.weight for source in recipe.sources],
             spec,
-            load_policy(recipe.augmentation),
+            recipe.augmentation,
             recipe.seed,
             recipe.balance,
         )
         torch.manual_seed(recipe.seed)
-        np.finfo(np.float64)  # numpy looks the smallest number up once, and warns if flushed
-        torch.set_flush_denormal(True)  # dying ReLUs leave denormals, many times slower
         self.device = processes.device
         self.labels = Labels(
             sets=torch.from_numpy(self.mixture.label_sets).to(self.device),

@@ -94,7 +94,7 @@ class Trials:
         start = time.perf_counter()
         policy_path = self.policy_path(trial.name)
         save_policy(trial.policy, policy_path)
-        changed = {"augmentation": str(policy_path), "seed": trial.seed, "steps": trial.steps}
+        changed = {"augmentation": trial.policy, "seed": trial.seed, "steps": trial.steps}
         recipe = self._recipe.model_copy(update=changed)
         run_folder = self._folder / "runs" / f"{trial.name}-{trial.steps}-seed{trial.seed}"
         weights = train(recipe, run_folder, lambda progress: report(progress.step), data=self._data)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def search_augment(
-    data: Annotated[list[str], typer.Option(help="NAME:PATH of a dataset to train on.")],
+    data: Annotated[list[str], typer.Option(help="NAME:PATH to train on, @WEIGHT for its share.")],
     val: Annotated[str, typer.Option(help="NAME:PATH of the dataset to score on.")],
     out: Annotated[Path, typer.Option(help="Folder of the search; the same one continues it.")],
     trials: Annotated[int, typer.Option(min=1, help="Policies to try.")] = 16,
@@ -43,7 +43,7 @@ def search_augment(
 
     recipe = Recipe(
         preset=preset,
-        sources=tuple(Source(dataset=dataset) for dataset in data),
+        sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,
         crop_height=192,

@@ -34,12 +34,12 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 4000,
     preset: Annotated[str, typer.Option(help="base or nano.")] = "nano",
-    batch: Annotated[int, typer.Option(min=1, help="Images a step.")] = 16,
+    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 16,
     learning_rate: Annotated[
         float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")
     ] = 2e-3,
     augmentation: Annotated[
-        str, typer.Option(help="Augmentation policy: none, hand, or a file.")
+        str, typer.Option(help="Augmentation policy: none, hand, strong, or a file.")
     ] = "hand",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     init: Annotated[
@@ -67,6 +67,7 @@ def train(
         )
     try:
         from perception.data.dataset import open_dataset
+        from perception.data.policy import load_policy
         from perception.data.training_data import read_training_data
         from perception.processes import Processes
         from perception.recipe import Recipe, Source
@@ -78,14 +79,13 @@ def train(
             f"training needs the module '{error.name}'; install octoview[train]"
         ) from error
 
-    sources = [_split_weight(text) for text in data]
     recipe = Recipe(
         preset=preset,
-        sources=tuple(Source(dataset=dataset, weight=weight) for dataset, weight in sources),
+        sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
-        augmentation=augmentation,
+        augmentation=load_policy(augmentation),
         seed=seed,
         initial_weights=_weights(init),
     )
@@ -93,7 +93,7 @@ def train(
     with Processes.joined() as processes:
         with Ticker("reading", None, "sample") as ticker:
             checked = read_training_data(
-                [dataset for dataset, _ in sources],
+                [source.dataset for source in recipe.sources],
                 skip_bad,
                 say=lambda text: typer.echo(text, err=True) if processes.is_first else None,
                 progress=lambda name, done, total: ticker.advance_to(done, f"{name}, of {total}"),
@@ -134,17 +134,3 @@ def _weights(init: str | None) -> Path | None:
     if init == "nano":
         return shipped_model().with_suffix(".safetensors")
     return None if init is None else Path(init)
-
-
-def _split_weight(text: str) -> tuple[str, float]:
-    """`sim:FOLDER@2` is the dataset `sim:FOLDER` with weight 2; without @ the weight is 1."""
-    dataset, at, weight = text.rpartition("@")
-    if not at:
-        return text, 1.0
-    try:
-        value = float(weight)
-    except ValueError:
-        return text, 1.0  # the @ belongs to the path
-    if not 0 < value < float("inf"):
-        raise PerceptionError(f"--data {text}: weight {weight} must be over 0")
-    return dataset, value

@@ -14,7 +14,7 @@ Measure = Literal["drivable_iou", "mean_iou", "map50"]
 
 
 def bench(
-    data: Annotated[list[str], typer.Option(help="NAME:PATH of a dataset to train on.")],
+    data: Annotated[list[str], typer.Option(help="NAME:PATH to train on, @WEIGHT for its share.")],
     val: Annotated[str, typer.Option(help="NAME:PATH of the dataset to score on.")],
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
     measure: Annotated[Measure, typer.Option(help="What is measured on --val.")] = "drivable_iou",
@@ -43,7 +43,7 @@ def bench(
 
     recipe = Recipe(
         preset=preset,
-        sources=tuple(Source(dataset=dataset) for dataset in data),
+        sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,
         crop_height=192,
@@ -52,7 +52,7 @@ def bench(
         seed=seed,
     )
     unseen = open_dataset(val)
-    checked = read_training_data(data)
+    checked = read_training_data([source.dataset for source in recipe.sources])
     with Ticker("training", steps, "step") as ticker:
         result = time_to_accuracy(
             recipe,

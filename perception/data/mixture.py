@@ -105,6 +105,8 @@ class Mixture:
         enough to learn poles and signs without seeing them everywhere.
         """
         share = np.zeros(len(self.label_sets))
+        if not len(share):  # boxes alone
+            return share.astype(np.float32)
         for which, dataset in enumerate(self._datasets):
             counts = np.zeros(256, np.int64)
             chosen = np.linspace(0, len(dataset) - 1, min(_COUNTED, len(dataset)), dtype=int)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from calib.yaml_file import YamlError, load_yaml
 from perception.errors import PerceptionError
 
 BUILT_IN = {path.stem: path for path in sorted((Path(__file__).parent / "policies").glob("*.yaml"))}
@@ -140,7 +141,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     """Read a built-in policy by its name, such as `hand`, or a file. Raises PolicyError."""
     path = BUILT_IN.get(str(name_or_path), Path(name_or_path))
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        content = load_yaml(path)
     except FileNotFoundError as error:
         raise PolicyError(
             f"policy {path}: no such file; give a policy file or a built-in name: "
@@ -148,8 +149,8 @@ def load_policy(name_or_path: str | Path) -> Policy:
         ) from error
     except OSError as error:
         raise PolicyError(f"policy {path}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PolicyError(f"policy {path}: not valid YAML: {_line(error)}; correct it") from error
+    except YamlError as error:
+        raise PolicyError(f"policy {path}: not valid YAML: {error}; correct it") from error
     try:
         return Policy.model_validate(content)
     except ValidationError as error:
@@ -187,21 +188,3 @@ def _first_problem(error: ValidationError) -> str:
         case _:
             problem = f"{key} is {value}; {first['msg'][0].lower()}{first['msg'][1:]}"
     return " ".join(problem.split())
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return str(error).splitlines()[0]
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML forbids a key twice in one mapping, PyYAML keeps the last: here it is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError(
-                problem="a key is given twice", problem_mark=node.start_mark
-            )
-        return mapping

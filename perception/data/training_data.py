@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from perception.data.check import accept, check
 from perception.data.dataset import Dataset, open_dataset
@@ -37,7 +38,7 @@ def read_training_data(
     memory = Memory(processes)
     checked = []
     for text in names_and_paths:
-        dataset = memory.holding(open_dataset(text))
+        dataset = memory.holding(open_dataset(text, partial(progress, f"rendering {text}")))
 
         def advance(done: int, dataset: Dataset = dataset) -> None:
             progress(dataset.name, done, len(dataset))

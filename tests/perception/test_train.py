@@ -1,6 +1,7 @@
 """Training learns, and an interrupted run ends with the very same weights."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -82,6 +83,37 @@ def test_interrupted_run_ends_with_the_same_weights(views: Path, tmp_path: Path)
     other_seed = train(plan.model_copy(update={"seed": 1}), tmp_path / "other")
     different = load_tensors(other_seed)[0]
     assert any(not torch.equal(expected[name], different[name]) for name in expected)
+
+
+def test_boxes_alone_can_be_trained_on(tmp_path: Path) -> None:
+    """YOLO's text files have no scene labels."""
+    data = tmp_path / "yolo"
+    for folder in ("images/train", "labels/train"):
+        (data / folder).mkdir(parents=True)
+    (data / "data.yaml").write_text("train: images/train\nnames: {0: car}\n")
+    for index in range(4):
+        image = np.full((120, 160, 3), 90, np.uint8)
+        image[40:80, 20 + 20 * index : 70 + 20 * index] = (30, 30, 200)
+        cv2.imwrite(str(data / f"images/train/{index}.png"), image)
+        x = (45 + 20 * index) / 160
+        (data / f"labels/train/{index}.txt").write_text(f"0 {x} 0.5 {50 / 160} {40 / 120}\n")
+    plan = recipe(tmp_path, 20).model_copy(update={"sources": (Source(dataset=f"yolo:{data}"),)})
+    seen: list[float] = []
+    weights = train(plan, tmp_path / "run", lambda progress: seen.append(progress.loss))
+    assert np.mean(seen[-4:]) < 0.8 * np.mean(seen[:4])
+    load_network(weights)
+
+
+def test_other_images_than_before_are_noticed(views: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(views, copy)
+    plan = recipe(copy, 4)
+    train(plan, tmp_path / "run", stop_after=2)
+    image = cv2.imread(str(copy / "images/3.png"))
+    image[0, 0] += 1
+    cv2.imwrite(str(copy / "images/3.png"), image)
+    with pytest.raises(CheckpointError, match="other images"):
+        train(plan, tmp_path / "run")
 
 
 def test_folder_of_another_recipe_is_refused(views: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_absent_operations_never_happen(tmp_path: Path) -> None:
         ("mirror: 0.5", "mirror: 1.5", "mirror is 1.5; input should be less than or equal to 1"),
         ("mirror: 0.5", "mirror: yes", "mirror is True; input should be a valid number"),
         ("mirror: 0.5", "mirror: .nan", "mirror is nan"),
-        ("mirror: 0.5", "mirror: 0.5\nmirror: 0.1", "a key is given twice"),
+        ("mirror: 0.5", "mirror: 0.5\nmirror: 0.1", "'mirror' is given twice"),
         ("mirror: 0.5", "flip: 0.5", "mirror is missing"),
         ("blur:", "blurr:", "blurr is an unknown key with value {'probability': 0.2"),
         ("[0.5, 2]", "[2, 0.5]", "scale: the range [2.0, 0.5] is upside down"),
