@@ -17,9 +17,10 @@ from perception.errors import DatasetError
 _LABEL_TO_SCENE: dict[str, frozenset[str]] = {
     "drivable": frozenset({"drivable"}),
     "non-drivable": frozenset({"pavement", "terrain"}),
-    # Riders are living things and their two-wheelers vehicles: ours counts both as a cyclist.
+    # Riders are living things here and their two-wheelers vehicles; with `cyclist` in both sets
+    # it would satisfy either label, and nothing would teach the difference.
     "living thing": frozenset({"pedestrian", "cyclist"}),
-    "vehicle": frozenset({"vehicle", "cyclist"}),
+    "vehicle": frozenset({"vehicle"}),
     "roadside object": frozenset({"fence", "pole", "sign"}),
     "far object": frozenset({"building", "vegetation"}),
     "sky": frozenset({"sky"}),
