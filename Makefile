@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench weights clean
+.PHONY: demo test lint bench native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -17,6 +17,13 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/runtime.stamp
 	$(BIN)/octoview bench --json out/bench.json
 
+# The kernels' own C++ tests, fast and under the sanitizers.
+native:
+	cmake --preset release && cmake --build --preset release && ctest --preset release
+
+sanitize:
+	cmake --preset sanitize && cmake --build --preset sanitize && ctest --preset sanitize
+
 # The data and the training run behind the shipped weights: hours, and CamVid at CAMVID=FOLDER.
 weights: $(VENV)/dev.stamp
 	test -d "$(CAMVID)" || { echo "set CAMVID to the folder that holds train/ and val/"; exit 2; }
@@ -28,7 +35,7 @@ weights: $(VENV)/dev.stamp
 	$(BIN)/octoview evaluate sim out/views/val --model out/runs/nano/nano.onnx
 	$(BIN)/octoview evaluate camvid $(CAMVID) --model out/runs/nano/nano.onnx
 
-$(VENV)/runtime.stamp: pyproject.toml
+$(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.h deploy/native/*.cpp)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@

@@ -1,7 +1,11 @@
-"""Preprocess reference: camera images to network input, exactly as ModelSpec says.
+"""Preprocess: camera images to network input, exactly as ModelSpec says.
 
-Every other implementation (native, CUDA) is held to this one by tests.
+The reference in OpenCV and NumPy stands here; every other implementation (native, CUDA) is held to
+it by tests. A batch takes the native kernels where they are built.
 """
+
+import os
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -9,8 +13,12 @@ from numpy.typing import NDArray
 
 from calib.letterbox import Letterbox
 from calib.rig import Camera, Rig
+from deploy.errors import EngineError
 from deploy.loop.frames import FrameSet
+from deploy.native import is_built
 from perception.spec import ModelSpec
+
+Kernels = Literal["auto", "native", "reference"]
 
 
 def preprocess(
@@ -35,14 +43,68 @@ def preprocess(
         plane -= np.float32(mean / std)
 
 
+class _Reference:
+    """One image after the other, by the reference."""
+
+    name = "reference"
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+
+    def run(self, work: list[tuple[NDArray[np.uint8], Letterbox, NDArray[np.float32]]]) -> None:
+        for image, letterbox, out in work:
+            preprocess(image, letterbox, self._spec, out)
+
+
+class _Native:
+    """All images of a batch at once, by the C++ kernels."""
+
+    name = "native"
+
+    def __init__(self, spec: ModelSpec) -> None:
+        from deploy.native import _native
+
+        self._kernels = _native
+        self._pool = _native.Pool(os.cpu_count() or 1)
+        red, green, blue = (1 / (255 * std) for std in spec.std)
+        self._scale = red, green, blue
+        red, green, blue = (mean / std for mean, std in zip(spec.mean, spec.std, strict=True))
+        self._offset = red, green, blue
+
+    def run(self, work: list[tuple[NDArray[np.uint8], Letterbox, NDArray[np.float32]]]) -> None:
+        cameras = [
+            self._kernels.Camera(
+                image, out, placement=(*box.pad, box.resized_width, box.resized_height)
+            )
+            for image, box, out in work
+        ]
+        self._kernels.preprocess(self._pool, cameras, self._scale, self._offset)
+
+
 class Batch:
     """The cameras of one bucket and their input tensor, allocated once.
+
+    `kernels`: "native", "reference", or "auto": native where they are built. Raises EngineError
+    for "native" where they are not.
 
     Every camera keeps its slot and the batch keeps its size: a camera without an image leaves
     zeros. So shapes and latency never change, and no camera's result depends on another's.
     """
 
-    def __init__(self, bucket: str, cameras: tuple[Camera, ...], spec: ModelSpec) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        cameras: tuple[Camera, ...],
+        spec: ModelSpec,
+        kernels: Kernels = "auto",
+    ) -> None:
+        if kernels == "native" and not is_built():
+            raise EngineError(
+                "native kernels are not built; install a C++17 compiler and octoview again, or "
+                "choose the reference"
+            )
+        wanted_native = kernels != "reference" and is_built()
+        self._preprocess = _Native(spec) if wanted_native else _Reference(spec)
         self.bucket = bucket
         self.cameras = cameras
         self._spec = spec
@@ -63,7 +125,8 @@ class Batch:
         Returns the cameras whose previous frame is missing, so that the current one stands in for
         it; only possible for a network of two frames.
         """
-        repeated = set()
+        repeated = []
+        work = []
         for camera, slot in zip(self.cameras, self.images, strict=True):
             image = frames.frames[camera.name].image
             if image is None:
@@ -72,21 +135,28 @@ class Batch:
                 continue
             if self._spec.frames == 2:
                 slot[:3] = slot[3:]
-            preprocess(image, self.letterboxes[camera.name], self._spec, slot[-3:])
+            work.append((image, self.letterboxes[camera.name], slot[-3:]))
             if self._spec.frames == 2 and self._filled_at.get(camera.name) != frames.index - 1:
-                slot[:3] = slot[3:]
-                repeated.add(camera.name)
+                repeated.append((camera.name, slot))
             self._filled_at[camera.name] = frames.index
-        return frozenset(repeated)
+        self._preprocess.run(work)
+        for _, slot in repeated:
+            slot[:3] = slot[3:]
+        return frozenset(name for name, _ in repeated)
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels fill this batch, "native" or "reference"."""
+        return self._preprocess.name
 
 
-def make_batches(rig: Rig, spec: ModelSpec) -> list[Batch]:
-    """One batch per bucket of the rig, in order of the rig's cameras.
+def make_batches(rig: Rig, spec: ModelSpec, kernels: Kernels = "auto") -> list[Batch]:
+    """One batch per bucket of the rig, in order of the rig's cameras; `kernels` as Batch has it.
 
     Raises SpecError when a camera names a bucket that the model does not have.
     """
     buckets = dict.fromkeys(camera.bucket for camera in rig)
     return [
-        Batch(bucket, tuple(camera for camera in rig if camera.bucket == bucket), spec)
+        Batch(bucket, tuple(camera for camera in rig if camera.bucket == bucket), spec, kernels)
         for bucket in buckets
     ]
