@@ -20,7 +20,7 @@ from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.errors import EngineError
-from deploy.loop.engine import choose, load_engine, runtimes, shipped_model
+from deploy.loop.engine import load_engine, shipped_model
 from deploy.loop.machine import machine
 from deploy.native import is_built
 
@@ -85,7 +85,7 @@ def examine() -> list[Finding]:
     return [
         *_system(),
         *_packages(),
-        *_engines(),
+        _engine(),
         _kernels(),
         _gpu(),
         *_codecs(),
@@ -121,18 +121,24 @@ def _packages() -> list[Finding]:
     return findings
 
 
-def _engines() -> list[Finding]:
-    chosen, why = choose()
-    findings = []
-    for runtime in runtimes():
-        if runtime.missing:
-            findings.append(Finding("engines", runtime.name, "absent", runtime.missing))
-            continue
-        detail = f"{version(runtime.name)}, CPU"
-        if runtime.name == chosen:
-            detail += f"; chosen: {why}"
-        findings.append(Finding("engines", runtime.name, "ok", detail))
-    return findings
+def _engine() -> Finding:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Finding("engines", "onnxruntime", "failed", f"{error}; pip install onnxruntime")
+    providers = ", ".join(onnxruntime.get_available_providers())
+    detail = (
+        f"{onnxruntime.__version__} ({providers}); chosen, on the CPU: the only engine built in"
+    )
+    return Finding("engines", "onnxruntime", "ok", detail)
+
+
+def _kernels() -> Finding:
+    if is_built():
+        return Finding("kernels", "native", "ok", "C++; chosen for preprocess")
+    remedy = "install a C++17 compiler, then octoview again"
+    detail = f"the reference, which is slower, does preprocess; {remedy}"
+    return Finding("kernels", "native", "absent", detail)
 
 
 def _gpu() -> Finding:
