@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from calib.rig import Camera, load_rig
+from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.log.reader import EncodedImage
-from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.engine import AUTO, load_engine, shipped_model
 from deploy.loop.frames import EncodedSet
 from deploy.loop.machine import machine
 from deploy.loop.pipeline import Pipeline
@@ -33,22 +34,23 @@ def bench(
     model: Annotated[
         Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
     ] = None,
+    engine: EngineName = AUTO,
     json_file: JsonFile = None,
 ) -> None:
     """Time the loop on the hw2 rig with random images, from JPEG to the fused map, no sinks.
 
     Example: octoview bench --ticks 200 --json bench.json
     """
-    content = measure(model or shipped_model(), ticks)
+    content = measure(model or shipped_model(), ticks, engine)
     console = Console()
     console.print(latency_table(content["latency_ms"]))
-    engine = Table(title="Engine call by bucket, ms", title_justify="left")
+    calls = Table(title="Engine call by bucket, ms", title_justify="left")
     for heading in ("bucket", "images", "p50", "p90", "p99", "max"):
-        engine.add_column(heading, justify="left" if heading == "bucket" else "right")
+        calls.add_column(heading, justify="left" if heading == "bucket" else "right")
     for bucket, values in content["engine_ms"].items():
         cells = (f"{values[column]:.1f}" for column in ("p50", "p90", "p99", "max"))
-        engine.add_row(bucket, str(values["images"]), *cells)
-    console.print(engine)
+        calls.add_row(bucket, str(values["images"]), *cells)
+    console.print(calls)
     computer, deadline = content["machine"], content["deadline"]
     console.print(
         f"{content['ticks_per_second']:.1f} ticks/s, {content['frames_per_second']:.1f} frames/s; "
@@ -65,11 +67,11 @@ def bench(
     write_json(json_file, content)
 
 
-def measure(model: Path, ticks: int) -> dict[str, Any]:
+def measure(model: Path, ticks: int, engine_name: str = AUTO) -> dict[str, Any]:
     """Figures of `ticks` ticks of the hw2 rig, as JSON. Raises EngineError for a bad model."""
     load_before = round(os.getloadavg()[0], 2)
     rig = load_rig("hw2")
-    engine = load_engine(model)
+    engine = load_engine(model, engine=engine_name)
     pipeline = Pipeline(rig, engine)
     rng = np.random.default_rng(0)
     images = {camera.name: [_random_jpeg(camera, rng) for _ in range(VARIANTS)] for camera in rig}

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.errors import EngineError
-from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.engine import choose, load_engine, runtimes, shipped_model
 from deploy.loop.machine import machine
 from deploy.native import is_built
 
@@ -85,7 +85,7 @@ def examine() -> list[Finding]:
     return [
         *_system(),
         *_packages(),
-        _engine(),
+        *_engines(),
         _kernels(),
         _gpu(),
         *_codecs(),
@@ -121,16 +121,18 @@ def _packages() -> list[Finding]:
     return findings
 
 
-def _engine() -> Finding:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        return Finding("engines", "onnxruntime", "failed", f"{error}; pip install onnxruntime")
-    providers = ", ".join(onnxruntime.get_available_providers())
-    detail = (
-        f"{onnxruntime.__version__} ({providers}); chosen, on the CPU: the only engine built in"
-    )
-    return Finding("engines", "onnxruntime", "ok", detail)
+def _engines() -> list[Finding]:
+    chosen, why = choose()
+    findings = []
+    for runtime in runtimes():
+        if runtime.missing:
+            findings.append(Finding("engines", runtime.name, "absent", runtime.missing))
+            continue
+        detail = f"{version(runtime.name)}, CPU"
+        if runtime.name == chosen:
+            detail += f"; chosen: {why}"
+        findings.append(Finding("engines", runtime.name, "ok", detail))
+    return findings
 
 
 def _kernels() -> Finding:

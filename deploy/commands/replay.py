@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.clock import LockstepClock, RealTimeClock
-from deploy.loop.engine import shipped_model
+from deploy.loop.engine import AUTO, shipped_model
 from deploy.loop.pipeline import TickResult
 from deploy.loop.replay import replay as run
 from deploy.sinks.report import tables
@@ -35,6 +36,7 @@ def replay(
     rate: Annotated[
         float, typer.Option(min=0.01, help="Speed of the real clock; 1 is as recorded.")
     ] = 1.0,
+    engine: EngineName = AUTO,
     json_file: JsonFile = None,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
@@ -59,6 +61,7 @@ def replay(
             out,
             clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate),
             mosaic=mosaic,
+            engine=engine,
             progress=progress,
         )
     console = Console()

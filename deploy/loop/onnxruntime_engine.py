@@ -1,6 +1,5 @@
 """ONNX Runtime on the CPU."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
+from deploy.loop.artefact import check_file, first_line, named_outputs, read_spec
 from deploy.loop.machine import physical_cores
-from perception.errors import SpecError
-from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec, TensorSpec
+from perception.spec import ModelSpec
 
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _ERRORS_ONLY = 3
@@ -32,7 +31,7 @@ class OnnxRuntimeEngine:
         self._thread = ThreadPoolExecutor(1, "engine")
         self._session = self._thread.submit(_open, path, self.threads).result()
         self.metadata = self._session.get_modelmeta().custom_metadata_map
-        self.spec = _read_spec(path, self.metadata)
+        self.spec = read_spec(path, self.metadata)
         _check_tensors(path, self._session, self.spec)
         self._outputs = [tensor.name for tensor in self.spec.outputs]
 
@@ -43,22 +42,14 @@ class OnnxRuntimeEngine:
             arrays = self._thread.submit(self._session.run, self._outputs, inputs).result()
         except Exception as error:  # the runtime's exceptions share no base but this one
             raise EngineError(
-                f"{self.path}: can't run on images {images.shape}: {_first_line(error)}; "
+                f"{self.path}: can't run on images {images.shape}: {first_line(error)}; "
                 "export the model again"
             ) from error
-        for tensor, array in zip(self.spec.outputs, arrays, strict=True):
-            expected = _expected_shape(tensor, images.shape, self.spec.output_stride)
-            if array.shape != expected:
-                raise EngineError(
-                    f"{self.path}: output '{tensor.name}' is {array.shape}, its spec says "
-                    f"{expected}; export the model again"
-                )
-        return dict(zip(self._outputs, arrays, strict=True))
+        return named_outputs(self.path, self.spec, images.shape, arrays)
 
 
 def _open(path: Path, threads: int) -> ort.InferenceSession:
-    if not path.is_file():
-        raise EngineError(f"{path}: no such model; check the path, or `octoview export` one")
+    check_file(path)
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads
@@ -75,25 +66,8 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
     except Exception as error:  # the runtime's exceptions share no base but this one
         raise EngineError(
             f"{path}: is no model that onnxruntime {ort.__version__} can load "
-            f"({_first_line(error)}); export it again"
+            f"({first_line(error)}); export it again"
         ) from error
-
-
-def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
-    if SPEC_KEY not in metadata:
-        raise EngineError(
-            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
-        )
-    try:
-        spec = ModelSpec.from_json(metadata[SPEC_KEY])
-    except SpecError as error:
-        raise EngineError(f"{path}: {error}") from error
-    if spec.hash != metadata.get(SPEC_HASH_KEY):
-        raise EngineError(
-            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
-            f"{spec.hash[:12]}; export the model again"
-        )
-    return spec
 
 
 def _check_tensors(path: Path, session: ort.InferenceSession, spec: ModelSpec) -> None:
@@ -121,19 +95,3 @@ def _check_tensors(path: Path, session: ort.InferenceSession, spec: ModelSpec) -
             f"{path}: input takes {channels} channels, its spec says {spec.input.shape[1]}; "
             "export the model again"
         )
-
-
-def _expected_shape(
-    tensor: TensorSpec, images: tuple[int, ...], output_stride: int
-) -> tuple[int, ...]:
-    batch, _, height, width = images
-    sizes = {
-        "batch": batch,
-        f"height/{output_stride}": height // output_stride,
-        f"width/{output_stride}": width // output_stride,
-    }
-    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)

@@ -11,7 +11,7 @@ from typing import Any
 from deploy.errors import DeployError, LogError
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
-from deploy.loop.engine import load_engine
+from deploy.loop.engine import AUTO, load_engine
 from deploy.loop.frames import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.timing import StageTimer
@@ -30,6 +30,7 @@ def replay(
     *,
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
+    engine: str = AUTO,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
@@ -44,10 +45,10 @@ def replay(
     reader = LogReader(log)
     rig = reader.rig
     images = reader.images()
-    engine = load_engine(model)
+    network = load_engine(model, engine=engine)
     timer = StageTimer()
-    pipeline = Pipeline(rig, engine, timer)
-    report = Report(rig, engine, timer)
+    pipeline = Pipeline(rig, network, timer)
+    report = Report(rig, network, timer)
     timer_in_log = timer if clock.name == "real" else None
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:

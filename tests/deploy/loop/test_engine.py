@@ -1,6 +1,7 @@
-"""ONNX Runtime engine: real files, and files that lie."""
+"""Every engine: real files, and files that lie; and the choice between engines."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,18 @@ import onnx
 import pytest
 
 from deploy.errors import EngineError
-from deploy.loop.engine import load_engine
+from deploy.loop import engine as engine_module
+from deploy.loop.engine import ENGINES, Engine, choose, load_engine
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
+
+Load = Callable[..., Engine]
+
+
+@pytest.fixture(params=ENGINES)
+def load(request: pytest.FixtureRequest) -> Load:
+    """load_engine with each engine that is installed."""
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return partial(load_engine, engine=request.param)
 
 
 def images(spec: ModelSpec, n: int = 2, seed: int = 0) -> np.ndarray:
@@ -17,8 +28,10 @@ def images(spec: ModelSpec, n: int = 2, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def test_outputs_are_those_of_the_spec_for_any_batch_and_size(model: Path, spec: ModelSpec):
-    engine = load_engine(model, threads=1)
+def test_outputs_are_those_of_the_spec_for_any_batch_and_size(
+    load: Load, model: Path, spec: ModelSpec
+):
+    engine = load(model, threads=1)
     assert engine.spec == spec
     for n in (1, 4):
         outputs = engine.infer(images(spec, n))
@@ -27,8 +40,10 @@ def test_outputs_are_those_of_the_spec_for_any_batch_and_size(model: Path, spec:
         assert outputs["boxes"].shape == (n, spec.top_k, 4)
 
 
-def test_equal_input_gives_equal_bytes_and_changed_input_does_not(model: Path, spec: ModelSpec):
-    engine, again = load_engine(model), load_engine(model)
+def test_equal_input_gives_equal_bytes_and_changed_input_does_not(
+    load: Load, model: Path, spec: ModelSpec
+):
+    engine, again = load(model), load(model)
     first = engine.infer(images(spec))
     assert {k: v.tobytes() for k, v in first.items()} == {
         k: v.tobytes() for k, v in again.infer(images(spec)).items()
@@ -36,8 +51,8 @@ def test_equal_input_gives_equal_bytes_and_changed_input_does_not(model: Path, s
     assert engine.infer(images(spec, seed=1))["scene"].tobytes() != first["scene"].tobytes()
 
 
-def test_an_image_gives_the_same_whatever_lies_beside_it(model: Path, spec: ModelSpec):
-    engine = load_engine(model)
+def test_an_image_gives_the_same_whatever_lies_beside_it(load: Load, model: Path, spec: ModelSpec):
+    engine = load(model)
     batch = images(spec, 4)
     alone = batch.copy()
     alone[[0, 1, 3]] = 0
@@ -45,25 +60,25 @@ def test_an_image_gives_the_same_whatever_lies_beside_it(model: Path, spec: Mode
         assert array[2].tobytes() == engine.infer(alone)[name][2].tobytes()
 
 
-def test_loading_leaves_this_thread_its_denormals(model: Path, spec: ModelSpec):
-    load_engine(model).infer(images(spec))
+def test_loading_leaves_this_thread_its_denormals(load: Load, model: Path, spec: ModelSpec):
+    load(model).infer(images(spec))
     tiny = np.float32(1e-38)
     assert tiny * np.float32(0.01) > 0
 
 
-def test_two_frame_input(make_model: Callable[..., Path], spec: ModelSpec):
+def test_two_frame_input(load: Load, make_model: Callable[..., Path], spec: ModelSpec):
     two = spec.model_copy(update={"frames": 2})
-    outputs = load_engine(make_model(two)).infer(images(two))
+    outputs = load(make_model(two)).infer(images(two))
     assert outputs["scene"].shape[1] == len(spec.scene_classes)
 
 
-def test_missing_and_foreign_files(tmp_path: Path):
+def test_missing_and_foreign_files(load: Load, tmp_path: Path):
     with pytest.raises(EngineError, match=r"absent\.onnx: no such model"):
-        load_engine(tmp_path / "absent.onnx")
+        load(tmp_path / "absent.onnx")
     for name, content in (("empty.onnx", b""), ("text.onnx", b"hello, this is text")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(EngineError, match=name):
-            load_engine(tmp_path / name)
+            load(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -75,34 +90,40 @@ def test_missing_and_foreign_files(tmp_path: Path):
     ],
 )
 def test_metadata_must_be_there_and_whole(
-    make_model: Callable[..., Path], spec: ModelSpec, metadata: dict[str, str], message: str
+    load: Load,
+    make_model: Callable[..., Path],
+    spec: ModelSpec,
+    metadata: dict[str, str],
+    message: str,
 ):
     path = make_model(spec, metadata)
     with pytest.raises(EngineError, match=message) as caught:
-        load_engine(path)
+        load(path)
     assert path.name in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_changed_spec_no_longer_matches_its_hash(
-    make_model: Callable[..., Path], spec: ModelSpec
+    load: Load, make_model: Callable[..., Path], spec: ModelSpec
 ):
     changed = spec.model_copy(update={"score_threshold": 0.5})
     path = make_model(spec, {SPEC_KEY: changed.to_json(), SPEC_HASH_KEY: spec.hash})
     with pytest.raises(EngineError, match="spec hash"):
-        load_engine(path)
+        load(path)
     path = make_model(spec, {SPEC_KEY: spec.to_json()})
     with pytest.raises(EngineError, match="missing"):
-        load_engine(path)
+        load(path)
 
 
 def _of(spec: ModelSpec) -> dict[str, str]:
     return {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
 
 
-def test_a_graph_that_differs_from_its_spec(make_model: Callable[..., Path], spec: ModelSpec):
+def test_a_graph_that_differs_from_its_spec(
+    load: Load, make_model: Callable[..., Path], spec: ModelSpec
+):
     two = spec.model_copy(update={"frames": 2})
     with pytest.raises(EngineError, match="3 channels, its spec says 6"):
-        load_engine(make_model(spec, _of(two)))
+        load(make_model(spec, _of(two)))
 
     path = make_model(spec)
     renamed = onnx.load(path)
@@ -110,14 +131,40 @@ def test_a_graph_that_differs_from_its_spec(make_model: Callable[..., Path], spe
     renamed.graph.node[0].input[0] = "pictures"
     onnx.save(renamed, path)
     with pytest.raises(EngineError, match="inputs are pictures, its spec says images"):
-        load_engine(path)
+        load(path)
 
     fewer = spec.model_copy(update={"top_k": spec.top_k // 2})
     with pytest.raises(EngineError, match=r"output 'boxes' is \(2, 64, 4\).*\(2, 32, 4\)"):
-        load_engine(make_model(spec, _of(fewer))).infer(images(spec))
+        load(make_model(spec, _of(fewer))).infer(images(spec))
 
 
-def test_a_failing_run_is_one_line(model: Path, spec: ModelSpec):
+def test_a_failing_run_is_one_line(load: Load, model: Path, spec: ModelSpec):
     with pytest.raises(EngineError) as caught:
-        load_engine(model).infer(np.zeros((1, 5, 64, 96), np.float32))
+        load(model).infer(np.zeros((1, 5, 64, 96), np.float32))
     assert "\n" not in str(caught.value) and model.name in str(caught.value)
+
+
+def test_engines_agree(model: Path, spec: ModelSpec):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    batch = images(spec)
+    one, other = (load_engine(model, engine=name).infer(batch) for name in ENGINES)
+    np.testing.assert_allclose(one["scene"], other["scene"], atol=1e-3)
+    # A control: what is compared does depend on the images.
+    changed = load_engine(model, engine=ENGINES[0]).infer(batch[::-1].copy())
+    assert np.abs(changed["scene"] - other["scene"]).max() > 0.1
+
+
+def test_the_choice_says_why_and_unknown_or_absent_engines_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, model: Path
+):
+    assert choose("onnxruntime") == ("onnxruntime", "as told")
+    with pytest.raises(EngineError, match="--engine onyx: unknown; choose auto, openvino"):
+        choose("onyx")
+    monkeypatch.setattr(engine_module, "find_spec", lambda name: name == "onnxruntime" or None)
+    name, why = choose("auto")
+    assert name == "onnxruntime" and "no openvino here (pip install" in why
+    assert load_engine(model).name.startswith("onnxruntime ")
+    with pytest.raises(EngineError, match="--engine openvino: not installed; pip install"):
+        load_engine(model, engine="openvino")
+    monkeypatch.setattr(engine_module, "find_spec", lambda name: True)
+    assert choose("auto")[0] == "openvino"

@@ -1,0 +1,72 @@
+"""What every engine checks of a model, whatever runs it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.errors import EngineError
+from perception.errors import SpecError
+from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec, TensorSpec
+
+
+def check_file(path: Path) -> None:
+    """Raises EngineError when there is no such file."""
+    if not path.is_file():
+        raise EngineError(f"{path}: no such model; check the path, or `octoview export` one")
+
+
+def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
+    """The spec inside the model. Raises EngineError without one or when its hash differs."""
+    if SPEC_KEY not in metadata:
+        raise EngineError(
+            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
+        )
+    try:
+        spec = ModelSpec.from_json(metadata[SPEC_KEY])
+    except SpecError as error:
+        raise EngineError(f"{path}: {error}") from error
+    if spec.hash != metadata.get(SPEC_HASH_KEY):
+        raise EngineError(
+            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
+            f"{spec.hash[:12]}; export the model again"
+        )
+    return spec
+
+
+def named_outputs(
+    path: Path,
+    spec: ModelSpec,
+    images: tuple[int, ...],
+    arrays: Sequence[NDArray[np.generic]],
+) -> dict[str, NDArray[np.generic]]:
+    """Outputs in the spec's order, by name; `images` is the shape of what went in.
+
+    Raises EngineError when a shape is not the spec's.
+    """
+    for tensor, array in zip(spec.outputs, arrays, strict=True):
+        expected = _expected_shape(tensor, images, spec.output_stride)
+        if array.shape != expected:
+            raise EngineError(
+                f"{path}: output '{tensor.name}' is {array.shape}, its spec says "
+                f"{expected}; export the model again"
+            )
+    return {tensor.name: array for tensor, array in zip(spec.outputs, arrays, strict=True)}
+
+
+def _expected_shape(
+    tensor: TensorSpec, images: tuple[int, ...], output_stride: int
+) -> tuple[int, ...]:
+    batch, _, height, width = images
+    sizes = {
+        "batch": batch,
+        f"height/{output_stride}": height // output_stride,
+        f"width/{output_stride}": width // output_stride,
+    }
+    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
+
+
+def first_line(error: Exception) -> str:
+    """The runtime's message, cut to a line."""
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
