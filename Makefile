@@ -24,16 +24,16 @@ native:
 sanitize:
 	cmake --preset sanitize && cmake --build --preset sanitize && ctest --preset sanitize
 
-# The data and the training run behind the shipped weights: hours, and CamVid at CAMVID=FOLDER.
+# Data and a training run of the kind behind the shipped weights, from nothing: hours on a GPU. Wants
+# CamVid at CAMVID=FOLDER and IDD-Lite at IDD=FOLDER.
 weights: $(VENV)/dev.stamp
 	test -d "$(CAMVID)" || { echo "set CAMVID to the folder that holds train/ and val/"; exit 2; }
-	test -f out/views/train/index.json || $(BIN)/octoview sim views out/views/train --views 1600 --seed 1
+	test -d "$(IDD)" || { echo "set IDD to the folder that holds images/ and labels/"; exit 2; }
 	test -f out/views/val/index.json || $(BIN)/octoview sim views out/views/val --views 240 --seed 900001
-	$(BIN)/octoview train --data sim:out/views/train@3 --data camvid:$(CAMVID)/train@2 \
-		--steps 2300 --out out/runs/nano
+	$(BIN)/octoview train --data sim:4000/2@5 --data camvid:$(CAMVID)/train@2.2 \
+		--data idd-lite:$(IDD)/train@2.8 --val camvid:$(CAMVID)/val --val idd-lite:$(IDD)/val \
+		--val sim:out/views/val --steps 20000 --out out/runs/nano
 	$(BIN)/octoview export out/runs/nano/weights.safetensors --out out/runs/nano/nano.onnx
-	$(BIN)/octoview evaluate sim out/views/val --model out/runs/nano/nano.onnx
-	$(BIN)/octoview evaluate camvid $(CAMVID) --model out/runs/nano/nano.onnx
 
 $(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.h deploy/native/*.cpp)
 	$(PYTHON) -m venv $(VENV)
