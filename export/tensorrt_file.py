@@ -1,0 +1,136 @@
+"""Engine files: the plans of one model, one per resolution bucket, and what they were made for.
+
+A plan is machine code in a format of TensorRT's own. It says neither which model it came from
+nor whether this machine may run it, so it never travels alone. The file is an uncompressed zip,
+whose checksums find damage: `manifest.json`, and `NAME.plan` for each bucket.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from export.errors import ExportError
+from perception.errors import SpecError
+from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
+
+SUFFIX = ".engine"
+_SCHEMA = "octoview.engine/1"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """Everything that a plan depends on. A plan of another key is never run."""
+
+    model: str
+    """SHA-256 of the ONNX file that was asked for, hexadecimal."""
+    precision: str
+    runtime: str
+    """Python module: `tensorrt` or `tensorrt_rtx`."""
+    version: str
+    gpu: str
+    """The GPU's name and compute capability, or the compute capabilities that were asked for."""
+    driver: str
+    """`any` for plans built ahead of time: TensorRT-RTX compiles those on the GPU's machine."""
+    max_batch: int
+
+    def differences(self, other: "EngineKey") -> list[str]:
+        """Fields in which the keys differ, as `version 1.6, not 1.7`: first ours, then theirs."""
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return [f"{name} {_short(a)}, not {_short(b)}" for name, a, b in pairs if a != b]
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """A whole, readable engine file. Plans are read when asked for."""
+
+    path: Path
+    key: EngineKey
+    metadata: Mapping[str, str]
+    """The ONNX file's, the ModelSpec among it."""
+    spec: ModelSpec
+
+    def plan(self, bucket: str) -> bytes:
+        """The serialized engine of one bucket. Raises ExportError when it is damaged."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(f"{bucket}.plan")
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise ExportError(f"{self.path}: plan '{bucket}' is damaged; export again") from error
+
+
+def model_hash(model: bytes) -> str:
+    """SHA-256 of the file, hexadecimal."""
+    return hashlib.sha256(model).hexdigest()
+
+
+def write_engine(
+    path: Path, key: EngineKey, metadata: Mapping[str, str], plans: Mapping[str, bytes]
+) -> None:
+    """Write to a temporary name, then rename: never a half-written file under `path`."""
+    manifest = {"schema": _SCHEMA, "key": asdict(key), "metadata": dict(metadata)}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with zipfile.ZipFile(partial, "w") as archive:
+            archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
+            for bucket, plan in plans.items():
+                archive.writestr(f"{bucket}.plan", plan)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_engine(path: Path) -> EngineFile:
+    """Raises ExportError when the file is missing, damaged, no engine file, or its ModelSpec
+    does not match its hash or its plans."""
+    if not path.is_file():
+        raise ExportError(f"{path}: no such engine; check the path, or `octoview export` one")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged is not None:
+                raise zipfile.BadZipFile(f"{damaged} has another checksum")
+            manifest = json.loads(archive.read(_MANIFEST))
+            names = set(archive.namelist()) - {_MANIFEST}
+        if manifest["schema"] != _SCHEMA:
+            raise ValueError(f"its schema is {manifest['schema']}, this program reads {_SCHEMA}")
+        key, metadata = EngineKey(**manifest["key"]), dict(manifest["metadata"])
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"{path}: is no engine file that can be read ({error}); "
+            "export it again with `octoview export --engine`"
+        ) from error
+    spec = read_spec(path, metadata)
+    wanted = {f"{bucket}.plan" for bucket in spec.buckets}
+    if names != wanted:
+        raise ExportError(
+            f"{path}: holds {', '.join(sorted(names)) or 'no plan'}, its spec says "
+            f"{', '.join(sorted(wanted))}; export it again"
+        )
+    return EngineFile(path, key, metadata, spec)
+
+
+def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
+    """The ModelSpec of an artefact's metadata, checked against its hash. Raises ExportError."""
+    if SPEC_KEY not in metadata:
+        raise ExportError(
+            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
+        )
+    try:
+        spec = ModelSpec.from_json(metadata[SPEC_KEY])
+    except SpecError as error:
+        raise ExportError(f"{path}: {error}") from error
+    if spec.hash != metadata.get(SPEC_HASH_KEY):
+        raise ExportError(
+            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
+            f"{spec.hash[:12]}; export the model again"
+        )
+    return spec
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] if len(text) == hashlib.sha256().digest_size * 2 else text

@@ -1,0 +1,49 @@
+"""`octoview export` to engine files, through the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from export.tensorrt_file import read_engine
+from tests.deploy.command_line import Octoview, command_line
+
+pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
+RTX = ("--engine", "tensorrt-rtx")
+
+
+@pytest.fixture
+def octoview(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Octoview:
+    monkeypatch.chdir(tmp_path)
+    return command_line(monkeypatch, capsys, "export")
+
+
+def test_an_onnx_file_becomes_an_engine(octoview: Octoview, model: Path, tmp_path: Path) -> None:
+    capability = ("--compute-capability", "8.9 12.0")
+    done = octoview(model, *RTX, *capability, "--out", "made.engine", "--json", "key.json")
+    assert done.code == 0, done.err
+    assert "wrote made.engine: tensorrt_rtx" in done.out
+    key = json.loads((tmp_path / "key.json").read_text())
+    assert key["gpu"] == "compute capability 8.9 12.0"
+    assert read_engine(tmp_path / "made.engine").key.gpu == key["gpu"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (RTX, "--engine tensorrt-rtx needs --compute-capability"),
+        ((*RTX, "--compute-capability", "9.0"), "--compute-capability 9.0: tensorrt_rtx"),
+        ((*RTX, "--compute-capability", "8.9", "--precision", "int8"), "has no Q/DQ pairs"),
+        (("--precision", "fp16"), "add --engine tensorrt-rtx"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_written(
+    octoview: Octoview, model: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    done = octoview(model, *words, "--out", "made.engine")
+    assert done.code == 2
+    [line] = done.err.splitlines()
+    assert line.startswith("octoview: ") and message in line
+    assert list(tmp_path.iterdir()) == []

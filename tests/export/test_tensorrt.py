@@ -1,0 +1,180 @@
+"""TensorRT-RTX plans are built without a GPU; their networks are held to the ModelSpec.
+
+Running a plan needs a driver, so nothing here says that a plan computes what it should.
+"""
+
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from export.errors import ExportError
+from export.onnx_file import write_onnx
+from export.tensorrt import Precision, ahead_of_time, build_engine, check_tensors, load_runtime
+from export.tensorrt_file import read_engine
+from perception.network import OctoNet
+from perception.spec import PRESETS, SPEC_KEY
+
+pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
+
+
+@pytest.fixture(scope="module")
+def rtx() -> ModuleType:
+    return load_runtime("tensorrt-rtx")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both presets with settled random weights."""
+    folder, paths = tmp_path_factory.mktemp("models"), {}
+    for name, spec in PRESETS.items():
+        torch.manual_seed(0)
+        network = OctoNet(spec)
+        with torch.no_grad():  # settle batch norm, or activations explode
+            for _ in range(10):
+                network(torch.randn(2, 3, 64, 96))
+        paths[name] = folder / f"{name}.onnx"
+        write_onnx(network.eval(), paths[name])
+    return paths
+
+
+@pytest.mark.parametrize("preset", ["nano", "base"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_both_presets_build_for_8_9(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path, preset: str, precision: Precision
+) -> None:
+    out = tmp_path / "made.engine"
+    key = build_engine(models[preset], out, ahead_of_time(rtx, precision, ["8.9"]))
+    made = read_engine(out)
+    assert made.key == key and made.spec == PRESETS[preset]
+    assert key.gpu == "compute capability 8.9" and key.precision == precision
+    plans = [made.plan(bucket) for bucket in made.spec.buckets]
+    # The weights are in each plan, in the precision that was asked for.
+    weights = models[preset].stat().st_size / (2 if precision == "fp16" else 1)
+    assert len(plans) == 2 and all(0.8 * weights < len(p) < 1.8 * weights for p in plans)
+    assert [path.name for path in tmp_path.iterdir()] == ["made.engine"]
+
+
+def test_one_plan_serves_several_gpus(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path
+) -> None:
+    target = ahead_of_time(rtx, "fp32", ["12.0", "8.9", "8.9"])
+    assert target.gpu == "compute capability 8.9 12.0"
+    build_engine(models["nano"], tmp_path / "made.engine", target)
+
+
+def test_another_model_version_or_gpu_is_another_key(
+    rtx: ModuleType, models: dict[str, Path]
+) -> None:
+    content = models["nano"].read_bytes()
+    key = ahead_of_time(rtx, "fp32", ["8.9"]).key(content)
+    assert key == ahead_of_time(rtx, "fp32", ["8.9"]).key(content)
+    assert not key.differences(key)
+    for other, field in (
+        (ahead_of_time(rtx, "fp32", ["8.9"]).key(content + b" "), "model"),
+        (ahead_of_time(rtx, "fp16", ["8.9"]).key(content), "precision"),
+        (ahead_of_time(rtx, "fp32", ["12.0"]).key(content), "gpu"),
+    ):
+        [difference] = key.differences(other)
+        assert difference.startswith(field)
+
+
+def test_compute_capabilities_that_can_not_be_built_for_are_named(rtx: ModuleType) -> None:
+    with pytest.raises(ExportError, match=r"--compute-capability 9\.0: .* builds for 7\.5, 8\.0"):
+        ahead_of_time(rtx, "fp32", ["8.9", "9.0"])
+
+
+def _with_node(model: Path, out: Path, node: onnx.NodeProto, opset: tuple[str, int]) -> Path:
+    """`model` with `scene` passed through one more node."""
+    changed = onnx.load(model)
+    for other in changed.graph.node:
+        other.output[:] = ["before" if name == "scene" else name for name in other.output]
+    changed.graph.node.append(node)
+    changed.opset_import.append(helper.make_opsetid(*opset))
+    onnx.save(changed, out)
+    return out
+
+
+def test_an_operator_that_the_runtime_lacks_is_named(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path
+) -> None:
+    node = helper.make_node("Spiral", ["before"], ["scene"], "odd one", domain="org.example")
+    model = _with_node(models["nano"], tmp_path / "odd.onnx", node, ("org.example", 1))
+    with pytest.raises(ExportError, match=r"odd\.onnx: .* refuses .*Spiral") as caught:
+        build_engine(model, tmp_path / "made.engine", ahead_of_time(rtx, "fp32", ["8.9"]))
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["odd.onnx"]
+
+
+def test_models_that_are_not_ours_are_refused(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path
+) -> None:
+    target = ahead_of_time(rtx, "fp32", ["8.9"])
+    out = tmp_path / "made.engine"
+    bare = onnx.load(models["nano"])
+    del bare.metadata_props[:]
+    onnx.save(bare, tmp_path / "bare.onnx")
+    (tmp_path / "text.onnx").write_bytes(b"hello, this is text")
+    for name, message in (
+        ("gone.onnx", "no such model"),
+        ("text.onnx", "is no ONNX model"),
+        ("bare.onnx", f"has no '{SPEC_KEY}'"),
+    ):
+        with pytest.raises(ExportError, match=message):
+            build_engine(tmp_path / name, out, target)
+    with pytest.raises(ExportError, match="has no Q/DQ pairs, so --precision int8 needs"):
+        build_engine(models["nano"], out, ahead_of_time(rtx, "int8", ["8.9"]))
+    assert not out.exists()
+
+
+def test_an_output_that_differs_from_the_spec_is_refused(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path
+) -> None:
+    halved = onnx.load(models["nano"])
+    for tensor in halved.graph.node:
+        tensor.output[:] = ["before" if name == "scene" else name for name in tensor.output]
+    ends = numpy_helper.from_array(np.array([3], np.int64), "ends")
+    zero = numpy_helper.from_array(np.array([0], np.int64), "starts")
+    axis = numpy_helper.from_array(np.array([1], np.int64), "channel")
+    halved.graph.initializer.extend([ends, zero, axis])
+    halved.graph.node.append(
+        helper.make_node("Slice", ["before", "starts", "ends", "channel"], ["scene"])
+    )
+    halved.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
+    assert halved.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    path = tmp_path / "fewer.onnx"
+    onnx.save(halved, path)
+    with pytest.raises(ExportError, match=r"output 'scene' is float32 Nx3x120x160, its spec says"):
+        build_engine(path, tmp_path / "made.engine", ahead_of_time(rtx, "fp32", ["8.9"]))
+
+
+def test_names_are_held_to_the_spec() -> None:
+    spec = PRESETS["nano"]
+    image = ("pictures", "float32", (-1, 3, 480, 640))
+    with pytest.raises(ExportError, match="inputs are pictures, its spec says images"):
+        check_tensors(Path("x.onnx"), ([image], []), spec, "large")
+
+
+def test_damaged_engine_files_are_refused(
+    rtx: ModuleType, models: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "made.engine"
+    build_engine(models["nano"], path, ahead_of_time(rtx, "fp32", ["8.9"]))
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for content in (b"", b"text", whole[: len(whole) // 2], bytes(flipped)):
+        path.write_bytes(content)
+        with pytest.raises(ExportError, match=r"made\.engine: is no engine file"):
+            read_engine(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", '{"schema": "octoview.engine/9"}')
+    with pytest.raises(ExportError, match=r"schema is octoview\.engine/9"):
+        read_engine(path)
+    with pytest.raises(ExportError, match="no such engine"):
+        read_engine(tmp_path / "gone.engine")
