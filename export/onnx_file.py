@@ -37,12 +37,28 @@ def write_onnx(network: OctoNet, path: Path, metadata: Mapping[str, str] | None 
             dynamo=False,
         )
     model = onnx.load(path)
+    _drop_identities(model.graph)
     for info, tensor in zip(model.graph.output, spec.outputs, strict=True):
         _state_shape(info, tensor)
     about = {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
     onnx.helper.set_model_props(model, {**(metadata or {}), **about})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def _drop_identities(graph: onnx.GraphProto) -> None:
+    """Name shared constants directly: the exporter puts an Identity between equal biases, and a
+    bias that is no constant is one that quantisers and TensorRT stumble over."""
+    constants = {constant.name for constant in graph.initializer}
+    shared = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Identity" and node.input[0] in constants
+    }
+    for node in [node for node in graph.node if node.output and node.output[0] in shared]:
+        graph.node.remove(node)
+    for node in graph.node:
+        node.input[:] = [shared.get(name, name) for name in node.input]
 
 
 def _named_axes(tensor: TensorSpec) -> dict[int, str]:
