@@ -18,6 +18,8 @@ def _check(name: str) -> str:
 EngineName = Annotated[
     str,
     typer.Option(
-        "--engine", help=f"{', '.join((AUTO, *ENGINES))}; auto is the best here.", callback=_check
+        "--engine",
+        help=f"{', '.join((AUTO, *ENGINES))}; auto is the first of them here.",
+        callback=_check,
     ),
 ]

@@ -61,7 +61,7 @@ class Runtime:
 
 
 ENGINES = ("openvino", "onnxruntime")
-"""Names that `load_engine` knows, the fastest first: `auto` takes the first that is here."""
+"""Names that `load_engine` knows, in order of preference: `auto` takes the first that is here."""
 
 
 def runtimes() -> list[Runtime]:
@@ -82,7 +82,7 @@ def choose(name: str = AUTO) -> tuple[str, str]:
         chosen = next((r.name for r in here if r.missing is None), "onnxruntime")
         before = here[: ENGINES.index(chosen)]
         absent = "; ".join(f"no {runtime.name} here ({runtime.missing})" for runtime in before)
-        return chosen, absent or "the fastest built in"
+        return chosen, absent or "first in order of preference"
     for runtime in here:
         if runtime.name == name:
             if runtime.missing:
