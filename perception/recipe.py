@@ -4,10 +4,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from perception.data.policy import Policy, load_policy
 from perception.errors import PerceptionError
+from perception.spec import PRESETS
 
 
 class Source(BaseModel):
@@ -68,6 +69,13 @@ class Recipe(BaseModel):
     """Train with GoogLeNet's auxiliary classifiers."""
     seed: int = Field(default=0, ge=0)
     initial_weights: Path | None = None
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, preset: str) -> str:
+        if preset not in PRESETS:
+            raise PerceptionError(f"preset '{preset}' is unknown; choose {' or '.join(PRESETS)}")
+        return preset
 
     def learning_rate_at(self, step: int) -> float:
         return self._cycle(step, self.learning_rate / 25, self.learning_rate, 0.0)

@@ -60,7 +60,7 @@ def train(
     `data` spares reading the recipe's sources once more. With `processes` all of them call this
     function, and only the first writes and reports. Raises CheckpointError when the folder
     holds the state of another recipe or of other data, DatasetError for bad data,
-    PerceptionError for an unknown preset or a loss that is not finite.
+    PerceptionError for a loss that is not finite.
     """
     processes = processes or Processes.alone()
     if data is None:
@@ -139,10 +139,6 @@ class _Run:
     def __init__(
         self, recipe: Recipe, data: TrainingData, folder: Path, processes: Processes
     ) -> None:
-        if recipe.preset not in PRESETS:
-            raise PerceptionError(
-                f"preset '{recipe.preset}' is unknown; choose {' or '.join(PRESETS)}"
-            )
         self.recipe, self.state_path, self.step = recipe, folder / "state.safetensors", 0
         self.processes, self.places = processes, processes.share(recipe.batch)
         spec = PRESETS[recipe.preset]

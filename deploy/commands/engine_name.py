@@ -8,11 +8,8 @@ from deploy.loop.engine import AUTO, ENGINES, choose
 
 
 def _check(name: str) -> str:
-    """Say at once that it is unknown or not installed, and say which one `auto` is."""
-    chosen, why = choose(name)
-    if name == AUTO:
-        print(f"engine {chosen}: {why}")
-    return chosen
+    """Say at once that it is unknown or not installed."""
+    return choose(name)[0]
 
 
 EngineName = Annotated[

@@ -60,7 +60,7 @@ class Runtime:
     missing: str | None
 
 
-ENGINES = ("openvino", "onnxruntime")
+ENGINES = ("onnxruntime", "openvino")
 """Names that `load_engine` knows, in order of preference: `auto` takes the first that is here."""
 
 

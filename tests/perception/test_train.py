@@ -122,10 +122,9 @@ def test_folder_of_another_recipe_is_refused(views: Path, tmp_path: Path) -> Non
         train(recipe(views, 3), tmp_path)
 
 
-def test_unknown_preset_is_named(views: Path, tmp_path: Path) -> None:
-    plan = recipe(views, 1).model_copy(update={"preset": "giant"})
+def test_unknown_preset_is_named(views: Path) -> None:
     with pytest.raises(PerceptionError, match=r"'giant'.*base or nano"):
-        train(plan, tmp_path)
+        Recipe.model_validate(recipe(views, 1).model_dump() | {"preset": "giant"})
 
 
 def test_checkpoints_reload_strictly(tmp_path: Path) -> None:
