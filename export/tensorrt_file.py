@@ -14,7 +14,7 @@ from pathlib import Path
 
 from export.errors import ExportError
 from perception.errors import SpecError
-from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
+from perception.spec import ModelSpec
 
 SUFFIX = ".engine"
 _SCHEMA = "octoview.engine/1"
@@ -115,20 +115,10 @@ def read_engine(path: Path) -> EngineFile:
 
 def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
     """The ModelSpec of an artefact's metadata, checked against its hash. Raises ExportError."""
-    if SPEC_KEY not in metadata:
-        raise ExportError(
-            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
-        )
     try:
-        spec = ModelSpec.from_json(metadata[SPEC_KEY])
+        return ModelSpec.from_metadata(metadata)
     except SpecError as error:
         raise ExportError(f"{path}: {error}") from error
-    if spec.hash != metadata.get(SPEC_HASH_KEY):
-        raise ExportError(
-            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
-            f"{spec.hash[:12]}; export the model again"
-        )
-    return spec
 
 
 def _short(value: object) -> str:

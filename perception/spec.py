@@ -7,6 +7,7 @@ Imports no torch: machines that only run artefacts read it too.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -130,6 +131,22 @@ class ModelSpec(_Frozen):
             raise SpecError(
                 f"model spec: {where}: {first['msg']}; export the model again"
             ) from error
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "ModelSpec":
+        """The spec that an artefact carries. Raises SpecError without one or when its hash
+        differs."""
+        if SPEC_KEY not in metadata:
+            raise SpecError(
+                f"has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
+            )
+        spec = cls.from_json(metadata[SPEC_KEY])
+        if spec.hash != metadata.get(SPEC_HASH_KEY):
+            raise SpecError(
+                f"spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
+                f"{spec.hash[:12]}; export the model again"
+            )
+        return spec
 
     @property
     def hash(self) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import EngineError
 from perception.errors import SpecError
-from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec, TensorSpec
+from perception.spec import ModelSpec, TensorSpec
 
 
 def check_file(path: Path) -> None:
@@ -19,20 +19,10 @@ def check_file(path: Path) -> None:
 
 def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
     """The spec inside the model. Raises EngineError without one or when its hash differs."""
-    if SPEC_KEY not in metadata:
-        raise EngineError(
-            f"{path}: has no '{SPEC_KEY}' in its metadata; use a model made by `octoview export`"
-        )
     try:
-        spec = ModelSpec.from_json(metadata[SPEC_KEY])
+        return ModelSpec.from_metadata(metadata)
     except SpecError as error:
         raise EngineError(f"{path}: {error}") from error
-    if spec.hash != metadata.get(SPEC_HASH_KEY):
-        raise EngineError(
-            f"{path}: spec hash is {metadata.get(SPEC_HASH_KEY, 'missing')[:12]}, its spec gives "
-            f"{spec.hash[:12]}; export the model again"
-        )
-    return spec
 
 
 def named_outputs(
