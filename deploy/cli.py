@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import evaluate, import_, sim, train
+from deploy.commands import calibrate, evaluate, import_, sim, train
 from deploy.commands.bench import bench
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
@@ -30,6 +30,7 @@ app.add_typer(sim.app, name="sim")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(calibrate.app, name="calibrate")
 app.command("export")(export)
 app.command("replay")(replay)
 app.command("bench")(bench)
