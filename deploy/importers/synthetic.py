@@ -11,9 +11,11 @@ from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
+from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, to_grid
 from deploy.log.rotation import to_quaternion
 from deploy.log.stamps import to_timestamp
 from deploy.log.writer import LogWriter
+from perception.synthetic.birds_eye import CELL_M, REACH_M
 from perception.synthetic.drive import Drive, Instant, instants
 
 MAP_FRAME = "map"
@@ -21,7 +23,8 @@ MAP_FRAME = "map"
 
 def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], workers: int = 2) -> int:
     """Render `drive` into the log `out`: rig, images, pose of the ego vehicle in the map frame
-    on /tf, and with `drive.truth` label images and 3D boxes. Stamps start at 0.
+    on /tf, and with `drive.truth` label images, 3D boxes and the drivable ground from above. Stamps
+    start at 0.
 
     A box's metadata holds for every camera that sees the object its visible 2D box in pixels
     (`box/CAMERA`: x0 y0 x1 y1) and its `occlusion/CAMERA`. `progress` is told the images done.
@@ -50,6 +53,10 @@ def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], worker
             if drive.truth:
                 boxes = to_scene_update(_boxes(instant), stamp_ns)
                 log.message(channels.TRUTH_OBJECTS, boxes, stamp_ns)
+            if instant.drivable is not None:
+                percent = np.where(instant.drivable, 100, 0).astype(np.uint8)
+                ground = GroundGrid(-REACH_M, -REACH_M, CELL_M, {DRIVABLE_LAYER: percent})
+                log.message(channels.TRUTH_DRIVABLE, to_grid(ground, stamp_ns), stamp_ns)
             images += len(instant.shots)
             progress(images)
     return images

@@ -10,6 +10,7 @@ DRIVABLE = "/perception/drivable"
 HEALTH = "/perception/health"
 TIMING = "/perception/timing"
 TRUTH_OBJECTS = "/truth/objects"
+TRUTH_DRIVABLE = "/truth/drivable"
 
 # Channel metadata that Foxglove's schemas have no field for.
 META_BUCKET = "bucket"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from calib.rig import Rig
+from perception.synthetic.birds_eye import BirdsEyeTruth
 from perception.synthetic.light import random_exposure
 from perception.synthetic.renderer import Renderer
 from perception.synthetic.truth import ObjectTruth
@@ -31,11 +32,13 @@ class Shot:
 
 @dataclass(frozen=True)
 class Instant:
-    """All cameras of a rig at `t` seconds, by name. world_from_ego: (4, 4), metres."""
+    """All cameras of a rig at `t` seconds, by name. world_from_ego: (4, 4), metres. `drivable`:
+    the ground from above as BirdsEyeTruth gives it, None without truth."""
 
     t: float
     world_from_ego: np.ndarray
     shots: dict[str, Shot]
+    drivable: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,17 @@ def start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-_stage: tuple[Renderer, World] | None = None  # of this worker; a pool serves one drive
+_stage: tuple[Renderer, World, BirdsEyeTruth] | None = (
+    None  # of this worker; a pool serves one drive
+)
 
 
 def _render(drive: Drive, index: int) -> Instant:
     global _stage
-    _stage = _stage or (Renderer(), World(drive.seed, drive.seconds))
-    renderer, world = _stage
+    if _stage is None:
+        world = World(drive.seed, drive.seconds)
+        _stage = Renderer(), world, BirdsEyeTruth(world)
+    renderer, world, above = _stage
     t = index / drive.rate_hz
     shots = {}
     world_from_ego = np.eye(4)
@@ -98,7 +105,8 @@ def _render(drive: Drive, index: int) -> Instant:
         labels = _encoded(".png", view.labels, []) if drive.truth else None
         shots[camera.name] = Shot(_picture(drive, view.image), labels, view.objects)
         world_from_ego = view.world_from_ego
-    return Instant(t, world_from_ego, shots)
+    drivable = above.drivable(world.at(t)) if drive.truth else None
+    return Instant(t, world_from_ego, shots, drivable)
 
 
 def _picture(drive: Drive, image: np.ndarray) -> bytes:

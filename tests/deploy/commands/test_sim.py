@@ -12,6 +12,7 @@ from calib.rig import Rig, load_rig, save_rig
 from deploy.importers.synthetic import MAP_FRAME
 from deploy.log import channels
 from deploy.log.boxes import from_scene_update
+from deploy.log.grids import from_grid
 from deploy.log.reader import LogReader
 from perception.data.synthetic import Synthetic
 from perception.errors import PerceptionError
@@ -107,6 +108,11 @@ def test_log_holds_rig_pictures_truth_and_the_way_of_the_vehicle(
     for box in boxes:
         assert any(key.startswith("box/") for key in box.metadata)
         assert box.ego_from_box[2, 3] >= box.size[2] / 2 - 1e-6  # stands on the ground
+    grounds = [from_grid(m.decode()) for m in reader.messages([channels.TRUTH_DRIVABLE])]
+    assert len(grounds) == 3
+    drivable = grounds[0].layers["drivable"]
+    assert drivable.shape == (400, 400) and set(np.unique(drivable)) == {0, 100}
+    assert drivable[200, 200] == 100  # the road under the vehicle
     scene = next(iter(reader.messages([channels.truth_scene_topic("wide")]))).decode()
     labels = cv2.imdecode(np.frombuffer(scene.data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (240, 320) and labels[200, 160] == SCENE_CLASSES.index("drivable")
