@@ -9,8 +9,7 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import calibrate, evaluate, import_, sim, train
-from deploy.commands.bench import bench
+from deploy.commands import bench, calibrate, evaluate, import_, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
 from deploy.commands.replay import replay
@@ -31,9 +30,9 @@ app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(calibrate.app, name="calibrate")
+app.add_typer(bench.app, name="bench")
 app.command("export")(export)
 app.command("replay")(replay)
-app.command("bench")(bench)
 app.command("doctor")(doctor)
 
 

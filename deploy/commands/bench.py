@@ -1,5 +1,7 @@
 """`octoview bench`: how long a tick of the loop takes on this machine."""
 
+import hashlib
+import itertools
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +13,21 @@ from rich.console import Console
 from rich.table import Table
 
 from calib.rig import Camera, load_rig
+from deploy.bench.alternate import alternate, quartiles, ratio
+from deploy.bench.cold_start import cold_start
+from deploy.bench.compare import changes, differences, read_result
+from deploy.bench.single_image import single_image
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.log.reader import EncodedImage
 from deploy.loop.engine import AUTO, load_engine, shipped_model
-from deploy.loop.frames import EncodedSet
+from deploy.loop.frames import EncodedSet, FrameDecoder
 from deploy.loop.machine import machine
 from deploy.loop.pipeline import Pipeline
+from deploy.loop.preprocess import make_batches
 from deploy.loop.timing import StageTimer
+from deploy.native import is_built
 from deploy.sinks.report import latency_table
 
 SCHEMA = "octoview.bench/1"
@@ -28,20 +36,30 @@ WARM_UP = 5
 # Pictures per camera, taken in turn: an image equal to the one before would count as frozen.
 VARIANTS = 2
 
+app = typer.Typer()
 
+
+@app.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     ticks: Annotated[int, typer.Option(min=1, help="Ticks to measure, after the warm-up.")] = 100,
     model: Annotated[
         Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
     ] = None,
     engine: EngineName = AUTO,
+    peer: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another ONNX model, run in turn with ours; may be repeated."),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Time the loop on the hw2 rig with random images, from JPEG to the fused map, no sinks.
 
     Example: octoview bench --ticks 200 --json bench.json
     """
-    content = measure(model or shipped_model(), ticks, engine)
+    if context.invoked_subcommand:
+        return
+    content = measure(model or shipped_model(), ticks, engine, peer or [])
     console = Console()
     console.print(latency_table(content["latency_ms"]))
     calls = Table(title="Engine call by bucket, ms", title_justify="left")
@@ -64,10 +82,79 @@ def bench(
         f"{computer['load_1min']}",
         highlight=False,
     )
+    for line in _sentences(content):
+        console.print(line, highlight=False, soft_wrap=True)
     write_json(json_file, content)
 
 
-def measure(model: Path, ticks: int, engine_name: str = AUTO) -> dict[str, Any]:
+def _sentences(content: dict[str, Any]) -> list[str]:
+    """The ratios of one run; in brackets the middle half of the rounds."""
+
+    def of(values: dict[str, float], scale: float = 1, places: int = 2) -> str:
+        low, middle, high = (f"{scale * values[k]:.{places}f}" for k in ("p25", "p50", "p75"))
+        return f"{middle} ({low} to {high})"
+
+    one, start = content["single_image"], content["cold_start"]
+    lines = [f"tick over engine alone: {of(content['tick_over_engine'])}"]
+    if content["native_over_reference"]:
+        lines.append(
+            f"native preprocess is {of(content['native_over_reference'])} times as fast as "
+            "the reference"
+        )
+    lines.append(
+        f"first tick {start['seconds']:.2f} s after the start of a process, which took "
+        f"{start['peak_memory_mb']:.0f} MB at most"
+    )
+    width, height = one["size"]
+    for name, values in one["seconds"].items():
+        lines.append(f"one image of {width}x{height}, {name}: {of(values, 1e3)} ms")
+    if "gmac" in one["floor"]:
+        share = of(one["floor"]["share_of_peak"], 100, 0)
+        peak = one["floor"]["peak_gmac_per_second"]
+        lines.append(
+            f"engine runs at {share} % of the machine's float32 matrix peak, {peak:.0f} GMAC/s"
+        )
+    else:
+        lines.append(f"no floor: {one['floor']['absent']}")
+    for peer in one["peers"]:
+        width, height = peer["size"]
+        lines.append(
+            f"{peer['file']} at {width}x{height}: "
+            f"{of(peer['seconds_per_megapixel'], places=3)} s per megapixel, ours "
+            f"{of(one['seconds_per_megapixel'], places=3)}, faster by "
+            f"{of(peer['ours_is_faster_by'])}"
+        )
+    return lines
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Result of octoview bench --json.")],
+    b: Annotated[Path, typer.Argument(help="Another result.")],
+) -> None:
+    """Ratios of two results, the noise beside them; exit code 1 when they can't be compared.
+
+    Example: octoview bench compare before.json after.json
+    """
+    first, second = read_result(a), read_result(b)
+    reasons = differences(first, second)
+    if reasons:
+        print(f"not comparable: {'; '.join(reasons)}")
+        raise typer.Exit(1)
+    table = Table(title="p50 (p25 to p75), ms", title_justify="left")
+    for heading in ("stage", a.name, b.name, "B / A", ""):
+        table.add_column(heading)
+    for change in changes(first, second):
+        cells = (f"{q.p50:.2f} ({q.p25:.2f} to {q.p75:.2f})" for q in (change.a, change.b))
+        verdict = "within the noise" if change.within_noise else ""
+        table.add_row(change.stage, *cells, f"{change.ratio:.3f}", verdict)
+    Console().print(table)
+    print(f"A: {first.model.engine}; B: {second.model.engine}")
+
+
+def measure(
+    model: Path, ticks: int, engine_name: str = AUTO, peers: list[Path] | None = None
+) -> dict[str, Any]:
     """Figures of `ticks` ticks of the hw2 rig, as JSON. Raises EngineError for a bad model."""
     load_before = round(os.getloadavg()[0], 2)
     rig = load_rig("hw2")
@@ -103,12 +190,42 @@ def measure(model: Path, ticks: int, engine_name: str = AUTO) -> dict[str, Any]:
                 calls.end_tick()
             buckets[batch.bucket] = {"images": len(batch.cameras), **calls.summary()["engine"]}
 
+    rounds = min(ticks, 20)
+    numbers = itertools.count(WARM_UP + ticks)
+    in_turn = alternate(
+        {
+            "tick": lambda: pipeline.tick(encoded(next(numbers))),
+            "engine": lambda: [engine.infer(batch.images) for batch in pipeline.batches],
+        },
+        rounds,
+    )
+    frames = FrameDecoder(rig).decode(encoded(0))
+    preprocess = {}
+    if is_built():
+        native = make_batches(rig, engine.spec, "native")
+        reference = make_batches(rig, engine.spec, "reference")
+        preprocess = alternate(
+            {
+                "native": lambda: [batch.fill(frames) for batch in native],
+                "reference": lambda: [batch.fill(frames) for batch in reference],
+            },
+            rounds,
+        )
+    first = pipeline.batches[0]
+    image = frames.frames[first.cameras[0].name].image
+    assert image is not None
+    first.fill(frames)
     seconds = [sum(tick.values()) for tick in timer.ticks]
+    stages = {
+        stage: [tick.get(stage, 0.0) * 1e3 for tick in timer.ticks] for stage in timer.ticks[0]
+    }
+    stages["tick"] = [second * 1e3 for second in seconds]
     return {
         "schema": SCHEMA,
         "rig": rig.name,
         "model": {
             "file": model.name,
+            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
             "preset": engine.spec.preset,
             "spec_hash": engine.spec.hash,
             "engine": engine.name,
@@ -117,7 +234,16 @@ def measure(model: Path, ticks: int, engine_name: str = AUTO) -> dict[str, Any]:
         "ticks": ticks,
         "warm_up_ticks": WARM_UP,
         "latency_ms": timer.summary(),
+        "quartiles_ms": {stage: quartiles(values) for stage, values in stages.items()},
         "engine_ms": buckets,
+        "tick_over_engine": ratio(in_turn["tick"], in_turn["engine"]),
+        "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
+        if preprocess
+        else None,
+        "single_image": single_image(model, engine, first, image, peers or [], rounds),
+        "cold_start": cold_start(
+            model, engine_name, {name: variants[0] for name, variants in images.items()}
+        ),
         "ticks_per_second": round(ticks / sum(seconds), 2),
         "frames_per_second": round(ticks * len(rig) / sum(seconds), 2),
         "deadline": {

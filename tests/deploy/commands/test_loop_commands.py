@@ -120,6 +120,12 @@ def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     assert 0 <= content["deadline"]["missed"] <= 3
     assert content["frames_per_second"] == pytest.approx(8 * content["ticks_per_second"], rel=0.05)
     assert "36 Hz" in done.out
+    assert content["cold_start"]["seconds"] > 0 and content["cold_start"]["peak_memory_mb"] > 10
+    one = content["single_image"]
+    assert one["size"] == [640, 480] and content["model"]["engine"] in one["seconds"]
+    # The stand-in's only convolution: 1x1 from 3 colours to every class, at stride 4.
+    assert one["floor"]["gmac"] == pytest.approx(160 * 120 * 3 * 12 / 1e9)
+    assert "matrix peak" in done.out
 
 
 def test_doctor_tells_what_is_there(octoview: Octoview, tmp_path: Path):

@@ -1,0 +1,1 @@
+"""Measuring: what `octoview bench` times, beside the loop itself."""
