@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.evaluate_map import evaluate_map
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.errors import DeployError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from perception.scores import Scores
 
 app = typer.Typer(help="Score a model on annotated images.", no_args_is_help=True)
+app.command("map")(evaluate_map)
 
 
 def _check_report(path: Path | None) -> Path | None:

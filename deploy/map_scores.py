@@ -1,0 +1,202 @@
+"""Scores of the fused map against the truth that a log carries (docs/ego-map.md).
+
+Ground: intersection over union of drivable cells within GROUND_REACH_M. Vehicles: matched to true
+boxes by the distance of the centres, one to one (Kuhn 1955), within VEHICLE_REACH_M.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.transform import Rotation
+
+from calib.rig import Camera, Rig
+from deploy.errors import LogError
+from deploy.log import channels
+from deploy.log.boxes import Box, from_scene_update
+from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, from_grid
+from deploy.log.reader import LogReader
+from deploy.loop.clock import LockstepClock
+from deploy.loop.ego_map import EgoMap
+from deploy.loop.engine import Engine
+from deploy.loop.frames import join_frames
+from deploy.loop.pipeline import Pipeline, TickResult
+
+GROUND_REACH_M = 30.0
+VEHICLE_REACH_M = 40.0
+RANGES_M = (0.0, 10.0, 20.0, 30.0, 40.0)
+# A vehicle counts as found within this distance of its centre, or this share of its range.
+GATE_M, GATE_SHARE = 2.0, 0.15
+# Found or not, a vehicle that every camera sees less than half of does not count.
+MAX_OCCLUSION = 0.5
+
+
+@dataclass
+class MapScores:
+    """Counts over all ticks of one log; `to_json` gives the measures."""
+
+    ticks: int = 0
+    cells: int = 0
+    seen: int = 0
+    both: int = 0  # drivable in map and truth
+    either: int = 0
+    either_seen: int = 0
+    reported: int = 0  # vehicles
+    duplicates: int = 0
+    ranges: list[float] = field(default_factory=list)  # of the true vehicles that count
+    found: list[bool] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)  # share of range, of those found
+    has_ground: bool = False
+
+    def add_ground(self, ego: EgoMap, truth: GroundGrid) -> None:
+        """Count the cells of one tick."""
+        centres = ego.grid.centres()[..., :2]
+        near = np.linalg.norm(centres, axis=-1) <= GROUND_REACH_M
+        true = _sample(truth, centres)
+        near &= true >= 0
+        drivable, mapped = true == 1, ego.seen & (ego.drivable >= 0.5)
+        self.has_ground = True
+        self.cells += int(near.sum())
+        self.seen += int((near & ego.seen).sum())
+        self.both += int((near & drivable & mapped).sum())
+        self.either += int((near & (drivable | mapped)).sum())
+        self.either_seen += int((near & ego.seen & (drivable | mapped)).sum())
+
+    def add_vehicles(self, ego: EgoMap, boxes: list[Box]) -> None:
+        """Match the vehicles of one tick."""
+        boxes = [box for box in boxes if box.object_class == "vehicle"]
+        truth = np.array([box.ego_from_box[:2, 3] for box in boxes]).reshape(-1, 2)
+        distance = np.linalg.norm(truth, axis=1)
+        counts = (distance <= VEHICLE_REACH_M) & np.array([_visible(b) for b in boxes], bool)
+        things = [thing for thing in ego.objects if thing.label == "vehicle"]
+        mapped = np.array([(thing.x, thing.y) for thing in things]).reshape(-1, 2)
+        gate = np.maximum(GATE_M, GATE_SHARE * distance)
+        apart = np.linalg.norm(truth[:, None] - mapped[None], axis=-1)
+        close = apart <= gate[:, None]
+        rows, columns = linear_sum_assignment(np.where(close, apart, 1e6))
+        good = close[rows, columns]
+        partner = dict(zip(rows[good].tolist(), columns[good].tolist(), strict=True))
+        in_reach = np.linalg.norm(mapped, axis=1) <= VEHICLE_REACH_M
+        spare = in_reach & ~np.isin(np.arange(len(mapped)), list(partner.values()))
+        # Beside a vehicle that another report already stands for.
+        taken = np.isin(np.arange(len(boxes)), list(partner))
+        self.duplicates += int((spare & close[taken].any(axis=0)).sum())
+        self.reported += int(in_reach.sum())
+        for index in np.flatnonzero(counts).tolist():
+            self.ranges.append(float(distance[index]))
+            self.found.append(index in partner)
+            if index in partner:
+                share = apart[index, partner[index]] / max(float(distance[index]), 1.0)
+                self.errors.append(float(share))
+
+    def to_json(self) -> dict[str, Any]:
+        """Every measure; None where nothing was there to measure."""
+        ranges, found = np.array(self.ranges), np.array(self.found, bool)
+        by_range = {}
+        for low, high in pairwise(RANGES_M):
+            inside = (ranges > low) & (ranges <= high)
+            by_range[f"{low:g}-{high:g} m"] = {
+                "vehicles": int(inside.sum()),
+                "recall": _share(int(found[inside].sum()), int(inside.sum())),
+            }
+        ground = None
+        if self.has_ground:
+            ground = {
+                "drivable_iou_seen": _share(self.both, self.either_seen),
+                "drivable_iou_all": _share(self.both, self.either),
+                "cells_seen": _share(self.seen, self.cells),
+            }
+        return {
+            "ticks": self.ticks,
+            "ground": ground,
+            "vehicles": {
+                "true": len(ranges),
+                "reported": self.reported,
+                "recall": _share(int(found.sum()), len(found)),
+                "median_error_share_of_range": float(np.median(self.errors))
+                if self.errors
+                else None,
+                "duplicates": _share(self.duplicates, self.reported),
+                "recall_by_range": by_range,
+            },
+        }
+
+
+def score_log(
+    log: Path,
+    engine: Engine,
+    *,
+    turn_deg: float = 0.0,
+    seed: int = 0,
+    progress: Callable[[TickResult], None] = lambda result: None,
+) -> MapScores:
+    """Run `log` through the loop and score its map. With `turn_deg` every camera's calibration is
+    first made wrong by that angle about each of its axes, with random signs.
+
+    Raises LogError when the log has no truth, and what the loop raises.
+    """
+    reader = LogReader(log)
+    objects = {
+        m.stamp_ns: from_scene_update(m.decode()) for m in reader.messages([channels.TRUTH_OBJECTS])
+    }
+    if not objects:
+        raise LogError(f"{log}: has no {channels.TRUTH_OBJECTS}; record it with sim log --truth")
+    grounds = {}
+    for message in reader.messages([channels.TRUTH_DRIVABLE]):
+        try:
+            grounds[message.stamp_ns] = from_grid(message.decode())
+        except ValueError as error:
+            raise LogError(f"{log}: {channels.TRUTH_DRIVABLE}: {error}") from error
+    rig = turned(reader.rig, turn_deg, seed)
+    pipeline = Pipeline(rig, engine)
+    scores = MapScores()
+    for encoded in LockstepClock().pace(join_frames(reader.images(), rig)):
+        result = pipeline.tick(encoded)
+        stamp = result.frames.stamp_ns
+        if stamp in grounds:
+            scores.add_ground(result.ego, grounds[stamp])
+        if stamp in objects:
+            scores.add_vehicles(result.ego, objects[stamp])
+            scores.ticks += 1
+        progress(result)
+    if not scores.ticks:
+        raise LogError(f"{log}: no truth has the stamp of a frame set; record them together")
+    return scores
+
+
+def turned(rig: Rig, degrees: float, seed: int) -> Rig:
+    """The rig with each camera turned by `degrees` about each of its axes, signs at random."""
+    rng = np.random.default_rng(seed)
+
+    def turn(camera: Camera) -> Camera:
+        pose = camera.ego_from_camera.copy()
+        signs = rng.choice([-1.0, 1.0], 3)
+        pose[:3, :3] @= Rotation.from_euler("xyz", degrees * signs, degrees=True).as_matrix()
+        return replace(camera, ego_from_camera=pose)
+
+    return rig if degrees == 0 else Rig(rig.name, tuple(turn(camera) for camera in rig))
+
+
+def _sample(truth: GroundGrid, points: NDArray[np.float64]) -> NDArray[np.int8]:
+    """1 where ego points (..., 2) are drivable, 0 where not, -1 outside the grid."""
+    layer = truth.layers[DRIVABLE_LAYER]
+    columns = np.floor((points[..., 0] - truth.x_min) / truth.cell).astype(int)
+    rows = np.floor((points[..., 1] - truth.y_min) / truth.cell).astype(int)
+    inside = (rows >= 0) & (rows < layer.shape[0]) & (columns >= 0) & (columns < layer.shape[1])
+    values = layer[np.where(inside, rows, 0), np.where(inside, columns, 0)] == 100
+    return np.where(inside, values, -1).astype(np.int8)
+
+
+def _visible(box: Box) -> bool:
+    """Whether some camera sees enough of it; real logs don't say, then it counts."""
+    hidden = [float(v) for key, v in box.metadata.items() if key.startswith("occlusion/")]
+    return not hidden or min(hidden) <= MAX_OCCLUSION
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
