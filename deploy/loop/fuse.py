@@ -20,8 +20,9 @@ from perception.spec import ModelSpec
 
 # A cell that covers less of the scene map than this many pixels is too far for that camera.
 MIN_FOOTPRINT = 0.01
-# Below this the pixel more likely shows something standing, which hides the ground behind it.
-MIN_GROUND = 0.5
+# Below this the pixel may show something standing, which hides the ground behind it. Most of the
+# cells wrongly called free lie behind the soft outline of an object (docs/ego-map.md).
+MIN_GROUND = 0.85
 MAX_RANGE_M = 60.0
 # How far off the network's ground points are taken to be, in pixels of its input.
 PIXEL_SIGMA = 2.0
