@@ -7,8 +7,8 @@ import onnxruntime as ort
 
 from deploy.errors import EngineError
 
-SIDE = 1024
-"""Rows and columns of the product. 1024^3 multiply-adds, three matrices of 4 MiB."""
+SIDE = 2048
+"""Rows and columns: long enough a product that waking the threads does not count."""
 
 
 class MatrixProduct:
