@@ -29,6 +29,10 @@ PIXEL_SIGMA = 2.0
 # Two cameras' detections are one object within this distance plus both their sigmas; metres.
 MERGE_RADIUS = {"vehicle": 2.0, "cyclist": 1.0, "pedestrian": 0.7}
 MAX_MERGE_RADIUS = 6.0
+# Two vehicles whose centres lie within this ellipse would overlap. Half axes in metres, across the
+# line of sight and along it; the latter grows by a share of the range, as its error does.
+OVERLAP_ACROSS_M, OVERLAP_ALONG_M = 1.6, 2.0
+OVERLAP_ALONG_SHARE, MAX_OVERLAP_ALONG_M = 0.1, 5.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,8 @@ def on_ground(camera: Camera, pixels: NDArray[np.float64]) -> NDArray[np.float64
 
 def merge(candidates: Iterable[_Candidate]) -> tuple[MapObject, ...]:
     """One object for each, whoever saw it. Best scores first, every detection joins the nearest
-    object of its class that its own camera is not part of: a camera reports an object once."""
+    object of its class that its own camera is not part of: a camera reports different objects.
+    Where it reports one vehicle twice all the same, the better score stays."""
     objects: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (-c.score, c.cameras, c.x, c.y)):
         near = [
@@ -177,10 +182,30 @@ def merge(candidates: Iterable[_Candidate]) -> tuple[MapObject, ...]:
             min(near, key=candidate.distance).merge(candidate)
         else:
             objects.append(candidate)
-    objects.sort(key=lambda known: math.hypot(known.x, known.y))
+    apart = _without_overlaps(objects)
+    apart.sort(key=lambda known: math.hypot(known.x, known.y))
     return tuple(
-        MapObject(o.label, o.score, o.x, o.y, o.sigma, tuple(sorted(o.cameras))) for o in objects
+        MapObject(o.label, o.score, o.x, o.y, o.sigma, tuple(sorted(o.cameras))) for o in apart
     )
+
+
+def _without_overlaps(objects: list[_Candidate]) -> list[_Candidate]:
+    """The objects without the vehicles that stand in one of a better score."""
+    kept: list[_Candidate] = []
+    for candidate in sorted(objects, key=lambda o: -o.score):
+        if not any(_overlap(known, candidate) for known in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _overlap(a: _Candidate, b: _Candidate) -> bool:
+    if not a.label == b.label == "vehicle":
+        return False
+    away = max(math.hypot(a.x, a.y), 1e-6)
+    x, y, sight_x, sight_y = b.x - a.x, b.y - a.y, a.x / away, a.y / away
+    reach = min(OVERLAP_ALONG_M + OVERLAP_ALONG_SHARE * away, MAX_OVERLAP_ALONG_M)
+    along, across = sight_x * x + sight_y * y, sight_x * y - sight_y * x
+    return math.hypot(along / reach, across / OVERLAP_ACROSS_M) < 1
 
 
 def _merge_radius(a: _Candidate, b: _Candidate) -> float:

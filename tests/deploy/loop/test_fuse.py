@@ -189,8 +189,25 @@ def test_the_camera_that_measures_finer_decides_where_an_object_is():
     assert abs(together.x - alone["narrow"]) < 0.2 * abs(together.x - alone["wide"])
 
 
-def test_one_camera_never_merges_its_own():
-    twice = {"main": detections("vehicle", 15.0, 0.0)["main"] * 2}
+def main_sees(*vehicles: tuple[float, float, float]) -> tuple[MapObject, ...]:
+    """What the map holds of vehicles (x, y, score) that the main camera alone reports."""
+    found = [detections("vehicle", x, y, score)["main"][0] for x, y, score in vehicles]
+    return fuse_objects({"main": found})
+
+
+def test_one_camera_reports_a_vehicle_once():
+    """Two peaks on one vehicle, here 2 m apart in depth: the better one stays, unmoved."""
+    (thing,) = main_sees((17.0, 0.0, 0.5), (15.0, 0.0, 0.9))
+    assert thing.x == pytest.approx(15, abs=0.05) and thing.score == 0.9
+
+
+def test_vehicles_that_have_room_stay_apart():
+    assert len(main_sees((15.0, 0.0, 0.9), (15.0, 2.6, 0.5))) == 2  # side by side
+    assert len(main_sees((15.0, 0.0, 0.9), (20.5, 0.0, 0.5))) == 2  # one behind the other
+
+
+def test_one_camera_never_merges_its_own_people():
+    twice = {"main": detections("pedestrian", 15.0, 0.0)["main"] * 2}
     assert len(fuse_objects(twice)) == 2
 
 
