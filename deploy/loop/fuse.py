@@ -20,8 +20,8 @@ from perception.spec import ModelSpec
 
 # A cell that covers less of the scene map than this many pixels is too far for that camera.
 MIN_FOOTPRINT = 0.01
-# Below this the pixel may show something standing, which hides the ground behind it. Most of the
-# cells wrongly called free lie behind the soft outline of an object (docs/ego-map.md).
+# Below this the pixel may show something standing, which hides the ground behind it. At 0.5 two
+# thirds more cells are wrongly called free (docs/ego-map.md).
 MIN_GROUND = 0.85
 MAX_RANGE_M = 60.0
 # How far off the network's ground points are taken to be, in pixels of its input.
