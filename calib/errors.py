@@ -14,3 +14,7 @@ class LensError(CalibError, ValueError):
 
 class RigError(CalibError, ValueError):
     """A rig, one of its cameras, or a rig file cannot be used."""
+
+
+class BoardError(CalibError, ValueError):
+    """A board is described wrongly, or its pictures do not make a calibration."""
