@@ -81,9 +81,7 @@ class Chessboard:
                 return np.asarray(corners, np.float64).reshape(-1, 2)
         return None
 
-    def _refined(
-        self, grey: NDArray[np.uint8], pixels: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _refined(self, grey: NDArray[np.uint8], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Each corner to the saddle of its own surroundings: the window must not reach the next
         corner, which on a tilted board or near a fisheye's edge is close."""
         grid = pixels.reshape(self.rows, self.columns, 2)
@@ -136,8 +134,8 @@ _FORMS = {
 
 
 def parse_board(text: str) -> Board:
-    """`chessboard:9x6:0.025` has 9 x 6 inner corners and squares of 25 mm; `charuco:9x6:0.025:0.018`
-    has markers of 18 mm too. Raises BoardError."""
+    """`chessboard:9x6:0.025` has 9 x 6 inner corners and squares of 25 mm;
+    `charuco:9x6:0.025:0.018` has markers of 18 mm too. Raises BoardError."""
     name, _, rest = text.partition(":")
     form = _FORMS.get(name)
     if form is None:

@@ -47,14 +47,12 @@ class Model:
         rotation, translation, n = pose[:3], pose[3:], self.coefficients
         k = np.array(distortion)
         if self.kind == "fisheye":
-            pixels, d = cv2.fisheye.projectPoints(
-                points[:, None], rotation, translation, matrix, k
-            )
+            pixels, d = cv2.fisheye.projectPoints(points[:, None], rotation, translation, matrix, k)
             d = np.hstack([d[:, :4], d[:, 4 : 4 + n], d[:, 8:14]])
         else:
             pixels, d = cv2.projectPoints(points, rotation, translation, matrix, k)
             d = np.hstack([d[:, 6:10], d[:, 10 : 10 + n], d[:, :6]])
-        return np.asarray(pixels, np.float64).reshape(-1, 2), d
+        return np.asarray(pixels, np.float64).reshape(-1, 2), np.asarray(d, np.float64)
 
     def start(self, focal: float, width: int, height: int) -> Array:
         """An undistorted lens of `focal` pixels."""
@@ -108,12 +106,13 @@ def fit(model: Model, views: Sequence[View], width: int, height: int) -> Fit | N
     # From a narrow to a wide field of view; a fisheye's scale is pixels per radian.
     shares = (0.25, 0.35, 0.5, 0.8) if model.kind == "fisheye" else (0.4, 0.6, 0.9, 1.4, 2.4, 4.0)
     starts = [model.start(share * width, width, height) for share in shares]
-    tries = [refine(model, lens, views, iterations=15) for lens in starts]
+    some = views[:: max(1, len(views) // 20)]  # enough to tell a good start
+    tries = [refine(model, lens, some, iterations=15) for lens in starts]
     good = [result for result in tries if result is not None]
     if not good:
         return None
     best = min(good, key=lambda result: _cost(result.residuals))
-    return refine(model, best.lens, views, poses=best.poses)
+    return refine(model, best.lens, views)
 
 
 def refine(
@@ -181,7 +180,7 @@ class _Linear:
         except np.linalg.LinAlgError:
             return None
         poses = c_h - np.einsum("vsp,p->vs", c_b, lens)
-        return lens, poses
+        return np.asarray(lens, np.float64), np.asarray(poses, np.float64)
 
     def covariance(self) -> Array:
         """Of the lens, from the scatter of the residuals; infinite where nothing holds it."""

@@ -1,8 +1,13 @@
-"""`octoview calibrate`: from boards and logs to a rig file that can be believed."""
+"""`octoview calibrate`: from pictures of boards to lenses that can be believed."""
 
 import typer
 
-app = typer.Typer(
-    help="Calibrate cameras, check a rig against a log, and convert calibration files.",
-    no_args_is_help=True,
-)
+from deploy.commands.calibrate.intrinsics import intrinsics
+
+app = typer.Typer(help="Calibrate cameras.", no_args_is_help=True)
+app.command("intrinsics")(intrinsics)
+
+
+@app.callback()
+def calibrate() -> None:
+    """Calibrate cameras."""
