@@ -60,9 +60,12 @@ def calibrate(boards: Boards, kind: Literal["auto", "pinhole", "fisheye"] = "aut
         )
     models = [model for model in CANDIDATES if kind in ("auto", model.kind)]
     size = boards.width, boards.height
-    views, outliers = _without_outliers(models, boards.views, *size)
-    fits = [(model, fit(model, views, *size)) for model in models]
-    usable = [(f, lens) for _, f in fits if f and (lens := _lens(f, views, *size))]
+    fits = [f for model in models if (f := fit(model, boards.views, *size))]
+    views, outliers = _without_outliers(fits, boards.views)
+    if outliers:
+        again = (refine(f.model, f.lens, views) for f in fits)
+        fits = [f for f in again if f]
+    usable = [(f, lens) for f in fits if (lens := _lens(f, views, *size))]
     if not usable:
         raise BoardError(
             f"no {'' if kind == 'auto' else kind + ' '}lens fits the boards; check the board's "
@@ -107,21 +110,19 @@ def _lens(found: Fit, views: Sequence[View], width: int, height: int) -> Lens | 
 
 
 def _without_outliers(
-    models: Sequence[Model], views: Sequence[View], width: int, height: int
+    fits: Sequence[Fit], views: Sequence[View]
 ) -> tuple[list[View], dict[str, float]]:
     """Boards whose error stands out from the others', judged by the model that fits best."""
     kept = list(views)
     outliers: dict[str, float] = {}
-    most = int(_MAX_OUTLIERS * len(views))
-    while len(outliers) < most:
-        fits = [f for model in models if (f := fit(model, kept, width, height))]
-        if not fits:
-            break
-        errors = min(fits, key=lambda f: f.rms).rms_of_views
+    best = min(fits, key=lambda f: f.rms, default=None)
+    while best and len(outliers) < int(_MAX_OUTLIERS * len(views)):
+        errors = best.rms_of_views
         worst = int(errors.argmax())
         if errors[worst] < _OUTLIER * np.median(errors):
             break
         outliers[kept.pop(worst).name] = round(float(errors[worst]), 3)
+        best = refine(best.model, best.lens, kept, poses=np.delete(best.poses, worst, axis=0))
     return kept, outliers
 
 

@@ -3,7 +3,7 @@
 Zhang 2000, "A flexible new technique for camera calibration", by bundle adjustment: Levenberg's
 and Marquardt's method on the reprojection error with Huber's loss, each board's pose eliminated
 by its Schur complement (Triggs et al. 2000), so that time grows with the boards and not with
-their cube. Projections and their derivatives are OpenCV's.
+their cube.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,9 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from calib.fisheye import KannalaBrandt
+from calib.pinhole import BrownConrady
 
 Array = NDArray[np.float64]
 _HUBER = 1.0
@@ -42,17 +45,15 @@ class Model:
         `lens`: fx fy cx cy and the coefficients. `pose`: rotation vector and translation of the
         board in the camera's frame.
         """
+        if self.kind == "fisheye":
+            return _project_fisheye(lens, pose, points)
         fx, fy, cx, cy, *distortion = lens
         matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-        rotation, translation, n = pose[:3], pose[3:], self.coefficients
-        k = np.array(distortion)
-        if self.kind == "fisheye":
-            pixels, d = cv2.fisheye.projectPoints(points[:, None], rotation, translation, matrix, k)
-            d = np.hstack([d[:, :4], d[:, 4 : 4 + n], d[:, 8:14]])
-        else:
-            pixels, d = cv2.projectPoints(points, rotation, translation, matrix, k)
-            d = np.hstack([d[:, 6:10], d[:, 10 : 10 + n], d[:, :6]])
-        return np.asarray(pixels, np.float64).reshape(-1, 2), np.asarray(d, np.float64)
+        pixels, d = cv2.projectPoints(points, pose[:3], pose[3:], matrix, np.array(distortion))
+        derivatives = np.asarray(d, np.float64)
+        by_lens = derivatives[:, 6 : 10 + self.coefficients]
+        both = np.hstack([by_lens, derivatives[:, :6]])
+        return np.asarray(pixels, np.float64).reshape(-1, 2), both
 
     def start(self, focal: float, width: int, height: int) -> Array:
         """An undistorted lens of `focal` pixels."""
@@ -60,22 +61,69 @@ class Model:
         return np.array([focal, focal, *centre, *[0.0] * self.coefficients])
 
     def pose(self, lens: Array, view: View) -> Array:
-        """Pose (6,) of a board from its corners alone."""
-        fx, fy, cx, cy, *distortion = lens
-        matrix, k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), np.array(distortion)
-        pixels = view.pixels[:, None]
-        undistort = cv2.fisheye.undistortPoints if self.kind == "fisheye" else cv2.undistortPoints
-        plane = np.asarray(undistort(pixels, matrix, k), np.float64).reshape(-1, 2)
-        # OpenCV marks what has no inverse with -1e6; a flat picture ends at 80 degrees or so.
-        usable = np.isfinite(plane).all(axis=1) & (np.abs(plane) < 6).all(axis=1)
-        if usable.sum() < 4:
-            return np.array([0, 0, 0, 0, 0, 1.0])
-        found, rotation, translation = cv2.solvePnP(
-            view.points[usable], plane[usable], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
-        )
-        if not found:
-            return np.array([0, 0, 0, 0, 0, 1.0])
-        return np.concatenate([rotation.ravel(), translation.ravel()])
+        """Pose (6,) of a board from its corners alone: Collins & Bartoli 2014 on the plane that
+        faces the board, so that it may stand beside the camera too."""
+        distort = KannalaBrandt if self.kind == "fisheye" else BrownConrady
+        rays = distort(tuple(lens[4:])).unproject((view.pixels - lens[2:4]) / lens[:2])
+        seen = np.isfinite(rays).all(axis=1)
+        if seen.sum() >= 4:
+            towards = _towards(rays[seen].mean(axis=0))
+            facing = rays[seen] @ towards.T
+            if (facing[:, 2] > 0.1).all():
+                found, rotation, translation = cv2.solvePnP(
+                    view.points[seen],
+                    facing[:, :2] / facing[:, 2:],
+                    np.eye(3),
+                    None,
+                    flags=cv2.SOLVEPNP_IPPE,
+                )
+                if found:
+                    turned = cv2.Rodrigues(towards.T @ cv2.Rodrigues(rotation)[0])[0]
+                    moved = towards.T @ translation
+                    return np.concatenate([turned.ravel(), moved.ravel()])
+        return np.array([0, 0, 0, 0, 0, 1.0])
+
+
+def _towards(direction: Array) -> Array:
+    """A rotation (3, 3) that brings `direction` onto z."""
+    z = direction / np.linalg.norm(direction)
+    x = np.cross([0.0, 1.0, 0.0], z)
+    if np.linalg.norm(x) < 1e-6:
+        x = np.array([1.0, 0.0, 0.0])
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _project_fisheye(lens: Array, pose: Array, points: Array) -> tuple[Array, Array]:
+    """As `Model.project`. Not OpenCV's, which ends at 90 degrees off the axis."""
+    rotation, by_rotation = cv2.Rodrigues(pose[:3])
+    seen = points @ rotation.T + pose[3:]  # camera frame
+    x, y, z = seen.T
+    r = np.maximum(np.hypot(x, y), 1e-9)
+    angle = np.arctan2(r, z)
+    powers = angle[:, None] ** np.array([3, 5, 7, 9])
+    radius = angle + powers @ lens[4:]
+    slope = 1 + (powers / angle[:, None] * [3, 5, 7, 9]) @ lens[4:]
+    scale, squared = radius / r, r * r + z * z
+    # Plane point = scale * (x, y); scale depends on r and z.
+    scale_by_r, scale_by_z = (slope * z / squared - scale) / r, -slope / squared
+    xy = seen[:, :2]
+    by_seen = scale[:, None, None] * np.eye(2, 3)
+    by_seen[:, :, :2] += xy[:, :, None] * xy[:, None, :] * (scale_by_r / r)[:, None, None]
+    by_seen[:, :, 2] += xy * scale_by_z[:, None]
+    # Row j of OpenCV's (3, 9) is the rotation matrix by the vector's j-th entry.
+    by_vector = np.einsum(
+        "jab,nb->naj", np.asarray(by_rotation, np.float64).reshape(3, 3, 3), points
+    )
+    focal = lens[:2]
+    d = np.zeros((len(points), 2, len(lens) + 6))
+    plane = xy * scale[:, None]
+    d[:, 0, 0], d[:, 1, 1] = plane[:, 0], plane[:, 1]
+    d[:, 0, 2] = d[:, 1, 3] = 1
+    d[:, :, 4:-6] = (focal * xy / r[:, None])[:, :, None] * powers[:, None, :]
+    d[:, :, -6:-3] = focal[:, None] * (by_seen @ by_vector)
+    d[:, :, -3:] = focal[:, None] * by_seen
+    return plane * focal + lens[2:4], d.reshape(-1, len(lens) + 6)
 
 
 @dataclass(frozen=True)
@@ -172,15 +220,16 @@ class _Linear:
         a, c = _damped(self.a, damping), _damped(self.c, damping)
         try:
             if fixed_lens:
-                return np.zeros_like(self.g), np.linalg.solve(c, self.h[..., None])[..., 0]
+                poses = np.linalg.solve(c, self.h[..., None])[..., 0]
+                return np.zeros_like(self.g), np.asarray(poses, np.float64)
             c_b = np.linalg.solve(c, self.b.transpose(0, 2, 1))  # (views, 6, p)
             c_h = np.linalg.solve(c, self.h[..., None])[..., 0]  # (views, 6)
             schur = a - np.einsum("vps,vsq->pq", self.b, c_b)
             lens = np.linalg.solve(schur, self.g - np.einsum("vps,vs->p", self.b, c_h))
         except np.linalg.LinAlgError:
             return None
-        poses = c_h - np.einsum("vsp,p->vs", c_b, lens)
-        return np.asarray(lens, np.float64), np.asarray(poses, np.float64)
+        moved = c_h - np.einsum("vsp,p->vs", c_b, lens)
+        return np.asarray(lens, np.float64), np.asarray(moved, np.float64)
 
     def covariance(self) -> Array:
         """Of the lens, from the scatter of the residuals; infinite where nothing holds it."""
