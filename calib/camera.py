@@ -39,7 +39,7 @@ class Camera:
         if not self.bucket:
             raise RigError("bucket is empty; name a network input size, such as large or small")
         pose = np.array(self.ego_from_camera, np.float64)  # a copy: nobody else may change it
-        _check_rigid(pose)
+        check_rigid(pose, "ego_from_camera")
         pose.flags.writeable = False
         object.__setattr__(self, "ego_from_camera", pose)
         object.__setattr__(self, "rate_hz", float(self.rate_hz))
@@ -72,21 +72,20 @@ class Camera:
         return self.lens.unproject(pixels) @ self.ego_from_camera[:3, :3].T
 
 
-def _check_rigid(pose: NDArray[np.float64]) -> None:
+def check_rigid(pose: NDArray[np.float64], name: str) -> None:
+    """Raises RigError, calling the matrix `name`, unless `pose` is a rigid 4x4 transform."""
     if pose.shape != (4, 4):
-        raise RigError(f"ego_from_camera has shape {pose.shape}; give 4 rows of 4 numbers")
+        raise RigError(f"{name} has shape {pose.shape}; give 4 rows of 4 numbers")
     if not np.isfinite(pose).all():
         row, column = np.argwhere(~np.isfinite(pose))[0]
-        raise RigError(
-            f"ego_from_camera[{row}][{column}] is {pose[row, column]}; give a finite number"
-        )
+        raise RigError(f"{name}[{row}][{column}] is {pose[row, column]}; give a finite number")
     if not np.array_equal(pose[3], [0, 0, 0, 1]):
-        raise RigError(f"ego_from_camera's last row is {pose[3].tolist()}; give [0, 0, 0, 1]")
+        raise RigError(f"{name}'s last row is {pose[3].tolist()}; give [0, 0, 0, 1]")
     rotation = pose[:3, :3]
     error = np.abs(rotation.T @ rotation - np.eye(3)).max()
     determinant = np.linalg.det(rotation)
     if error > ROTATION_TOLERANCE or determinant < 0:
         raise RigError(
-            f"ego_from_camera is not a rotation (off by {error:.2g}, determinant "
+            f"{name} is not a rotation (off by {error:.2g}, determinant "
             f"{determinant:.3g}); give orthonormal right-handed axes"
         )

@@ -18,3 +18,7 @@ class RigError(CalibError, ValueError):
 
 class BoardError(CalibError, ValueError):
     """A board is described wrongly, or its pictures do not make a calibration."""
+
+
+class FormatError(CalibError, ValueError):
+    """A calibration file of some format cannot be read, or cannot carry what it is given."""

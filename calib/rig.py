@@ -83,7 +83,18 @@ def load_rig(path_or_name: str | Path) -> Rig:
 
 
 def save_rig(rig: Rig, path: str | Path) -> None:
-    """Write `rig` so that `load_rig` returns an equal one.
+    """Write `rig` so that `load_rig` returns an equal one."""
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_text(rig_yaml(rig), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise RigError(f"rig {path}: cannot be written ({error.strerror})") from error
+
+
+def rig_yaml(rig: Rig) -> str:
+    """The text of `rig`'s file.
 
     Poses are written as matrices: angles would not survive rounding bit for bit.
     """
@@ -100,16 +111,7 @@ def save_rig(rig: Rig, path: str | Path) -> None:
             for camera in rig
         ],
     }
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_text(
-            yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100),
-            encoding="utf-8",
-        )
-        unfinished.replace(path)
-    except OSError as error:
-        raise RigError(f"rig {path}: cannot be written ({error.strerror})") from error
+    return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))
 
 
 class _Entry(BaseModel):

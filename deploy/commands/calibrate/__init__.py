@@ -2,9 +2,11 @@
 
 import typer
 
+from deploy.commands.calibrate.convert import convert
 from deploy.commands.calibrate.intrinsics import intrinsics
 
 app = typer.Typer(help="Calibrate cameras.", no_args_is_help=True)
+app.command("convert")(convert)
 app.command("intrinsics")(intrinsics)
 
 
