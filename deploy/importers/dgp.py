@@ -17,13 +17,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from calib.errors import CalibError
-from calib.lens import Lens
+from calib.formats.dgp_records import Calibration, to_lens
 from calib.rig import Camera, Rig
 from deploy.errors import LogError
 from deploy.importers.dgp_format import (
     BoxAnnotations,
-    Calibration,
-    Intrinsics,
     load,
     read_bytes,
 )
@@ -155,7 +153,7 @@ def _rig(
     for name, intrinsics in zip(calibration.names, calibration.intrinsics, strict=True):
         if name in sizes:
             try:
-                lens = _lens(intrinsics, *sizes[name])
+                lens = to_lens(intrinsics, *sizes[name])
                 pose = ego_from_sensor[name]
                 cameras.append(
                     Camera(name, lens, pose, rate_hz, channels.bucket_of_width(lens.width))
@@ -166,18 +164,6 @@ def _rig(
         return Rig(scene.name or path.stem, tuple(cameras))
     except CalibError as error:
         raise LogError(f"{path}: {error}") from error
-
-
-def _lens(found: Intrinsics, width: int, height: int) -> Lens:
-    unknown = [name for name, value in (found.model_extra or {}).items() if value]
-    if unknown:
-        raise CalibError(f"lens parameter '{unknown[0]}' is set; only Brown-Conrady is imported")
-    f = found
-    distortion = (f.k1, f.k2, f.p1, f.p2, f.k3, f.k4, f.k5, f.k6)
-    return Lens(
-        *("pinhole", width, height, f.fx, f.fy, f.cx, f.cy),
-        distortion if any(distortion) else (),
-    )
 
 
 def _road_height(

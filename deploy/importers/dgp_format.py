@@ -1,4 +1,5 @@
-"""Files of a DGP scene: calibration and 3D boxes. The rest is in perception/data/dgp_format.py.
+"""Files of a DGP scene: 3D boxes. Its calibration is in calib/formats/dgp_records.py, the rest in
+perception/data/dgp_format.py.
 
 Format: Toyota Research Institute's Dataset Governance Policy, dgp/proto/*.proto of
 https://github.com/TRI-ML/dgp, as JSON. Protobuf's JSON leaves out values that are zero, so
@@ -8,82 +9,10 @@ every number has zero as its default here.
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
+from calib.formats.dgp_records import Pose, Record
 from deploy.errors import LogError
-from deploy.log.rotation import from_quaternion, to_matrix
-from perception.data.dgp_format import Record
-
-
-class Translation(Record):
-    """Metres."""
-
-    x: float = 0
-    y: float = 0
-    z: float = 0
-
-
-class Rotation(Record):
-    """Unit quaternion."""
-
-    qw: float = 0
-    qx: float = 0
-    qy: float = 0
-    qz: float = 0
-
-    @model_validator(mode="after")
-    def _is_rotation(self) -> "Rotation":
-        from_quaternion(self.qx, self.qy, self.qz, self.qw)
-        return self
-
-
-class Pose(Record):
-    """Pose of a sensor or box in its parent frame."""
-
-    translation: Translation = Translation()
-    rotation: Rotation
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """(4, 4) parent_from_child."""
-        t, q = self.translation, self.rotation
-        return to_matrix((t.x, t.y, t.z), (q.qx, q.qy, q.qz, q.qw))
-
-
-class Intrinsics(Record):
-    """Pinhole with Brown-Conrady coefficients. Extra fields belong to other camera models."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-
-    fx: float = 0
-    fy: float = 0
-    cx: float = 0
-    cy: float = 0
-    k1: float = 0
-    k2: float = 0
-    p1: float = 0
-    p2: float = 0
-    k3: float = 0
-    k4: float = 0
-    k5: float = 0
-    k6: float = 0
-    fov: float = 0
-
-
-class Calibration(Record):
-    """Sensors by position: name, intrinsics, pose in the frame of the first sensor."""
-
-    names: list[str]
-    intrinsics: list[Intrinsics]
-    extrinsics: list[Pose]
-
-    @model_validator(mode="after")
-    def _is_parallel(self) -> "Calibration":
-        counts = {len(self.names), len(self.intrinsics), len(self.extrinsics)}
-        if len(counts) > 1:
-            raise ValueError("names, intrinsics and extrinsics differ in number")
-        return self
 
 
 class BoxGeometry(Record):

@@ -9,10 +9,10 @@ from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
 from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 
+from calib.rotation import to_quaternion
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, to_grid
-from deploy.log.rotation import to_quaternion
 from deploy.log.stamps import to_timestamp
 from deploy.log.writer import LogWriter
 from perception.synthetic.birds_eye import CELL_M, REACH_M

@@ -14,8 +14,8 @@ from foxglove_schemas_protobuf.SceneEntityDeletion_pb2 import SceneEntityDeletio
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 
+from calib.rotation import to_matrix, to_quaternion
 from deploy.log import channels
-from deploy.log.rotation import to_matrix, to_quaternion
 from deploy.log.stamps import to_timestamp
 
 META_CLASS = "class"

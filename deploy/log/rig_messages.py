@@ -1,40 +1,23 @@
 """One camera <-> the Foxglove messages that carry it: CameraCalibration and FrameTransform."""
 
-from typing import Literal
-
 import numpy as np
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
 from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 
-from calib.errors import LensError
+from calib.formats import ros_models
 from calib.lens import Lens
 from calib.rig import Camera
+from calib.rotation import to_matrix, to_quaternion
 from deploy.log import channels
-from deploy.log.rotation import to_matrix, to_quaternion
 from deploy.log.stamps import to_timestamp
-
-# Coefficients that each of Foxglove's distortion models takes, and the lens model that it is.
-# Foxglove's fourth, fisheye62, has no lens here.
-_MODELS: dict[str, tuple[Literal["pinhole", "fisheye"], tuple[int, ...]]] = {
-    "": ("pinhole", (0, 4, 5, 8)),
-    "plumb_bob": ("pinhole", (0, 4, 5)),
-    "rational_polynomial": ("pinhole", (8,)),
-    "kannala_brandt": ("fisheye", (4,)),
-    "equidistant": ("fisheye", (4,)),  # what ROS calls it
-}
 
 
 def to_calibration(camera: Camera, stamp_ns: int) -> CameraCalibration:
     """Intrinsics; the frame is named like the camera."""
     lens = camera.lens
-    if lens.model == "fisheye":
-        model, coefficients = "kannala_brandt", list(lens.distortion)
-    elif len(lens.distortion) == 8:
-        model, coefficients = "rational_polynomial", list(lens.distortion)
-    else:  # Foxglove's plumb_bob takes five: k1 k2 p1 p2 k3
-        model, coefficients = "plumb_bob", [*lens.distortion, *[0.0] * (5 - len(lens.distortion))]
+    model, coefficients = ros_models.model_and_coefficients(lens, "kannala_brandt")
     return CameraCalibration(
         timestamp=to_timestamp(stamp_ns),
         frame_id=camera.name,
@@ -67,23 +50,9 @@ def to_lens(message: CameraCalibration) -> Lens:
     Raises:
         LensError: unknown distortion model, wrong lengths, or values that no lens has.
     """
-    if message.distortion_model not in _MODELS:
-        known = ", ".join(name for name in _MODELS if name)
-        raise LensError(f"distortion model is '{message.distortion_model}'; convert it to {known}")
-    model, counts = _MODELS[message.distortion_model]
-    if len(message.D) not in counts:
-        allowed = " or ".join(str(count) for count in counts)
-        raise LensError(
-            f"D has {len(message.D)} values; {message.distortion_model or 'it'} takes {allowed}"
-        )
-    if len(message.K) != 9:
-        raise LensError(f"K has {len(message.K)} values; give the 9 of a 3x3 matrix")
-    fx, skew, cx, _, fy, cy = message.K[:6]
-    if skew != 0:
-        raise LensError(f"K has a skew of {skew}; only lenses without skew are read")
-    undistorted = model == "pinhole" and not any(message.D)
-    distortion = () if undistorted else tuple(message.D)
-    return Lens(model, message.width, message.height, fx, fy, cx, cy, distortion)
+    return ros_models.to_lens(
+        message.distortion_model, message.D, message.K, message.width, message.height
+    )
 
 
 def to_pose(message: FrameTransform) -> np.ndarray:

@@ -6,17 +6,13 @@ every number has zero as its default here.
 """
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import Field, field_validator
+
+from calib.formats.dgp_records import Record
 
 # dgp.proto.AnnotationType, as JSON keys
 BOUNDING_BOX_2D = "0"
 BOUNDING_BOX_3D = "1"
-
-
-class Record(BaseModel):
-    """Base of all: no number may be NaN or infinite."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Identity(Record):
@@ -45,15 +41,15 @@ class Image(Record):
     filename: str
     width: int = 0
     height: int = 0
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class PointCloud(Record):
     """`point_format`: meaning of each column."""
 
     filename: str
-    point_format: list[str] = []
-    annotations: dict[str, str] = {}
+    point_format: list[str] = Field(default_factory=list)
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class DatumValue(Record):
@@ -85,7 +81,7 @@ class Scene(Record):
     name: str = ""
     samples: list[Sample]
     data: list[Datum]
-    ontologies: dict[str, str] = {}
+    ontologies: dict[str, str] = Field(default_factory=dict)
 
 
 class OntologyItem(Record):
@@ -122,7 +118,7 @@ class Box2dAnnotation(Record):
 class Box2dAnnotations(Record):
     """One file of 2D boxes."""
 
-    annotations: list[Box2dAnnotation] = []
+    annotations: list[Box2dAnnotation] = Field(default_factory=list)
 
 
 class LidarCount(Record):
@@ -135,4 +131,4 @@ class LidarCount(Record):
 class LidarCounts(Record):
     """One file of 3D boxes, less the boxes themselves."""
 
-    annotations: list[LidarCount] = []
+    annotations: list[LidarCount] = Field(default_factory=list)

@@ -17,11 +17,11 @@ from mcap_protobuf.decoder import DecoderFactory
 from calib.lens import Lens
 from calib.pose import ego_from_camera
 from calib.rig import Camera, Rig, load_rig
+from calib.rotation import from_quaternion, to_quaternion
 from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update, to_scene_update
 from deploy.log.reader import LogReader
-from deploy.log.rotation import from_quaternion, to_quaternion
 from deploy.log.writer import LogWriter
 
 POINTS = np.random.default_rng(0).uniform(-30, 30, (5000, 3))

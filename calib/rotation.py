@@ -1,6 +1,9 @@
-"""Rotation matrices <-> the unit quaternions (x, y, z, w) that Foxglove's messages carry."""
+"""Rotation matrices <-> unit quaternions, in the order x, y, z, w everywhere here."""
 
 import numpy as np
+
+# How far from 1 the length of a quaternion may be that somebody wrote down with few digits.
+_LENGTH_TOLERANCE = 1e-3
 
 
 def to_quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
@@ -44,6 +47,21 @@ def from_quaternion(x: float, y: float, z: float, w: float) -> np.ndarray:
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def from_unit_quaternion(x: float, y: float, z: float, w: float) -> np.ndarray:
+    """(3, 3) rotation of a unit quaternion out of a file.
+
+    Raises:
+        ValueError: its length is not 1, so its numbers are something else.
+    """
+    length = float(np.linalg.norm([x, y, z, w]))
+    if not abs(length - 1) <= _LENGTH_TOLERANCE:
+        raise ValueError(
+            f"quaternion x {x}, y {y}, z {z}, w {w} is not a rotation, its length is {length:.4g};"
+            " give one of length 1"
+        )
+    return from_quaternion(x, y, z, w)
 
 
 def to_matrix(
