@@ -7,15 +7,24 @@ from pathlib import Path
 
 from calib.errors import CalibError, FormatError
 from calib.formats.cameras import CameraSet
+from calib.formats.dgp import DGP
 from calib.formats.document import Given, load
 from calib.formats.format import Format
+from calib.formats.foxglove import FOXGLOVE
 from calib.formats.kalibr import KALIBR
+from calib.formats.kitti import KITTI, KITTI_OBJECT
+from calib.formats.nuscenes import NUSCENES
 from calib.formats.octoview import CAMERA, RIG
+from calib.formats.opencv import OPENCV
 from calib.formats.ros import ROS
 from calib.rig import BUILT_IN
 
 # In the order in which a file is tried.
-FORMATS = {format.key: format for format in (RIG, CAMERA, ROS, KALIBR)}
+_KNOWN = (
+    *(RIG, CAMERA, OPENCV, ROS, KALIBR, NUSCENES, DGP),
+    *(KITTI, KITTI_OBJECT, FOXGLOVE),
+)
+FORMATS = {format.key: format for format in _KNOWN}
 
 
 def format_named(key: str) -> Format:
