@@ -125,6 +125,14 @@ class CameraSet:
         )
 
 
+def size_note(found: CameraSet) -> str:
+    """The line on image sizes for a format without, with what to say when it is read."""
+    sizes = {camera.name: f"{camera.lens.width}x{camera.lens.height}" for camera in found.cameras}
+    same = len(set(sizes.values())) == 1
+    pairs = [*sizes.values()][:1] if same else [f"{name}={size}" for name, size in sizes.items()]
+    return f"no image size; to read it back: {' '.join(f'--size {pair}' for pair in pairs)}"
+
+
 def mount_text(pose: NDArray[np.float64]) -> str:
     """X,Y,Z,YAW,PITCH,ROLL in metres and degrees of an ego_from_camera (4, 4)."""
     turn = pose[:3, :3] @ BODY_FROM_OPTICAL.T

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from calib.errors import CalibError, FormatError
-from calib.formats.cameras import EGO, CameraSet, FoundCamera, Frame
+from calib.formats.cameras import EGO, CameraSet, FoundCamera, Frame, size_note
 from calib.formats.dgp_records import Calibration, to_lens
 from calib.formats.document import Document, Given, shown
 from calib.formats.format import Format, Written, has_keys
@@ -58,7 +58,7 @@ def _write(found: CameraSet) -> Written:
         "intrinsics": [_intrinsics(camera.name, camera.lens) for camera in found.cameras],
         "extrinsics": [_extrinsics(pose) for pose in poses],
     }
-    notes = ["no image size; --size gives it again"]
+    notes = [size_note(found)]
     if found.frame is EGO:
         notes.append("its vehicle frame need not be the ego frame; to say so: --mount 0,0,0,0,0,0")
     return Written(json.dumps(content, indent=2) + "\n", tuple(notes))

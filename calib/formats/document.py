@@ -111,9 +111,13 @@ def number(value: Any, where: str) -> float:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormatError(f"{where} is {shown(value)}; give a number")
-    if not math.isfinite(value):
-        raise FormatError(f"{where} is {value}; give a finite number")
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise FormatError(f"{where} is {found}; give a finite number")
+    return found
 
 
 def whole(value: Any, where: str) -> int:

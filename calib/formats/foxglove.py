@@ -15,6 +15,9 @@ from calib.formats.document import Document, Given, entry, make_lens, numbers, s
 from calib.formats.format import Format, Written, has_keys
 from calib.formats.ros_models import model_and_coefficients, to_lens
 
+# The stamp is a message's, not the camera's.
+_KEYS = {"timestamp", "frame_id", "width", "height", "distortion_model", "D", "K", "R", "P"}
+
 
 def _read(document: Document, given: Given) -> CameraSet:
     content = document.mapping
@@ -28,7 +31,14 @@ def _read(document: Document, given: Given) -> CameraSet:
     except CalibError as error:
         raise FormatError(f"distortion_model {shown(model)}: {error}") from error
     name = str(content.get("frame_id") or document.path.stem)
-    return CameraSet((FoundCamera(name, lens),), notes=_rectification(content, lens.matrix))
+    return CameraSet(
+        (FoundCamera(name, lens),), notes=(*_rest(content), *_rectification(content, lens.matrix))
+    )
+
+
+def _rest(content: dict[str, Any]) -> tuple[str, ...]:
+    rest = [str(key) for key in content if key not in _KEYS]
+    return (f"{', '.join(rest)}: not kept",) if rest else ()
 
 
 def _rectification(content: dict[str, Any], K: np.ndarray) -> tuple[str, ...]:

@@ -35,6 +35,10 @@ _MODELS: dict[str, tuple[Model, int]] = {
     "equidistant": ("fisheye", 4),
     "none": ("pinhole", 0),
 }
+_KEPT = {
+    *("camera_model", "intrinsics", "distortion_model", "distortion_coeffs", "resolution"),
+    *("T_cn_cnm1", "T_cam_imu"),
+}
 # The two ways to one camera's place may differ by as much: metres, and parts of a rotation.
 _CLOSED = 1e-3
 # The name of a camera here, kept where Kalibr keeps the topic of its images.
@@ -66,10 +70,9 @@ def _read(document: Document, given: Given) -> CameraSet:
         found = content[name]
         lens = _lens(found, name)
         previous = _pose(found, name, previous, in_imu)
-        shift = found.get("timeshift_cam_imu", 0)
-        if shift:
-            notes.append(f"{name}.timeshift_cam_imu of {shown(shift)} s: not kept")
         topic = _TOPIC.fullmatch(str(found.get("rostopic")))
+        lost = set(found) - _KEPT - ({"rostopic"} if topic else set())
+        notes += [f"{name}.{key} of {shown(found[key])}: not kept" for key in sorted(lost, key=str)]
         cameras.append(FoundCamera(topic.group(1) if topic else name, lens, previous))
     if len(names) == 1 and not in_imu:
         return CameraSet((FoundCamera(cameras[0].name, lens),), notes=tuple(notes))

@@ -9,12 +9,13 @@ takes the rectified frame of camera 0 to pixels. The raw style has them too, as 
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calib.errors import FormatError
-from calib.formats.cameras import CameraSet, FoundCamera, Frame
+from calib.formats.cameras import CameraSet, FoundCamera, Frame, size_note
 from calib.formats.document import Document, Given, make_lens, numbers, rigid, trimmed, whole
 from calib.formats.format import Format, Written
 from calib.pose import invert
@@ -65,9 +66,11 @@ def _read_raw(document: Document, given: Given) -> CameraSet:
         camera_from_first[:3, 3] = _array(values, f"T_{index}", 3)
         pose = invert(rigid(camera_from_first, f"R_{index}"))
         cameras.append(FoundCamera(name, make_lens("pinhole", size, K, D, f"K_{index}"), pose))
-    notes: tuple[str, ...] = ()
+    rest = [key for key in values if not re.fullmatch(r"[SKDRT]_\d+|[SRP]_rect_\d+", key)]
+    notes: tuple[str, ...] = (f"{', '.join(rest)}: not kept",) if rest else ()
     if any(_PROJECTION.fullmatch(key) for key in values):
         notes = (
+            *notes,
             "read as the cameras before rectification; for rectified images --from kitti-object",
         )
     return CameraSet(tuple(cameras), Frame("KITTI's camera 00", optical=True), notes=notes)
@@ -140,7 +143,7 @@ def _write_object(found: CameraSet) -> Written:
             )
         P = lens.matrix @ np.column_stack([np.eye(3), -pose[:3, 3]])
         lines.append(_line(f"P{index}", P.ravel()))
-    notes = (_numbering(found, "{}"), "no image size; --size gives it again")
+    notes = (_numbering(found, "{}"), _sizes(found))
     return Written("\n".join(lines) + "\n", (*notes, *_place(found)))
 
 
@@ -151,6 +154,11 @@ def _line(key: str, values: Iterable[float]) -> str:
 def _numbering(found: CameraSet, form: str) -> str:
     pairs = [f"{camera.name} is {form.format(i)}" for i, camera in enumerate(found.cameras)]
     return f"no camera names: {', '.join(pairs)}"
+
+
+def _sizes(found: CameraSet) -> str:
+    numbered = [replace(c, name=f"image_{i:02}") for i, c in enumerate(found.cameras)]
+    return size_note(replace(found, cameras=tuple(numbered)))
 
 
 def _place(found: CameraSet) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from calib.errors import FormatError
-from calib.formats.cameras import EGO, CameraSet, FoundCamera
+from calib.formats.cameras import EGO, CameraSet, FoundCamera, size_note
 from calib.formats.document import Document, Given, entry, load, make_lens, numbers, rows, shown
 from calib.formats.format import Format, Written
 from calib.rotation import from_unit_quaternion, to_quaternion
@@ -90,7 +90,7 @@ def _write(found: CameraSet) -> Written:
                 "camera_intrinsic": lens.matrix.tolist(),
             }
         )
-    return Written(json.dumps(records, indent=2) + "\n", ("no image size; --size gives it again",))
+    return Written(json.dumps(records, indent=2) + "\n", (size_note(found),))
 
 
 NUSCENES = Format(

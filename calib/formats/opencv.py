@@ -63,11 +63,12 @@ def _read(document: Document, given: Given) -> CameraSet:
     both = find(_SIZE)
     width, height = find(_WIDTH), find(_HEIGHT)
     if both:
-        size = (whole(both[1][0], both[0]), whole(both[1][-1], both[0]))
         if len(both[1]) != 2:
             raise FormatError(f"{both[0]} is {shown(both[1])}; give width and height")
+        size = (whole(both[1][0], both[0]), whole(both[1][1], both[0]))
     elif width and height:
-        size = (whole(width[1][0], width[0]), whole(height[1][0], height[0]))
+        values = numbers(width[1] + height[1], 2, f"{width[0]} and {height[0]}")
+        size = (whole(values[0], width[0]), whole(values[1], height[0]))
     else:
         size = given.needed_size(name)
     model = _model(storage, given, len(distortion[1]))

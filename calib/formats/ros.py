@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from calib.errors import CalibError, FormatError
 from calib.formats.cameras import CameraSet, FoundCamera
-from calib.formats.document import Document, Given, entry, make_lens, numbers, shown, whole
+from calib.formats.document import Document, Given, entry, make_lens, number, numbers, shown, whole
 from calib.formats.format import Format, Written, has_keys
 from calib.formats.ros_models import model_and_coefficients, to_lens
 
 _DISTORTION = "distortion_coefficients"
+_KEPT = {
+    *("image_width", "image_height", "camera_name", "camera_matrix", "distortion_model"),
+    *(_DISTORTION, "rectification_matrix", "projection_matrix"),
+}
 
 
 def _read(document: Document, given: Given) -> CameraSet:
@@ -38,7 +42,14 @@ def _read(document: Document, given: Given) -> CameraSet:
         lens = to_lens(str(model), D, K.ravel().tolist(), width, height)
     except CalibError as error:
         raise FormatError(f"distortion_model {shown(model)}: {error}") from error
-    return CameraSet((FoundCamera(name, lens),), notes=_rectification(content, K))
+    return CameraSet(
+        (FoundCamera(name, lens),), notes=(*_rest(content), *_rectification(content, K))
+    )
+
+
+def _rest(content: dict[str, Any]) -> tuple[str, ...]:
+    rest = [str(key) for key in content if key not in _KEPT]
+    return (f"{', '.join(rest)}: not kept",) if rest else ()
 
 
 def _rectification(content: dict[str, Any], K: NDArray[np.float64]) -> tuple[str, ...]:
@@ -61,7 +72,7 @@ def _matrix(
     """rows, cols and data of one key; `shape` None takes any."""
     value = entry(content, key)
     found = tuple(
-        int(numbers([entry(value, side, key)], 1, f"{key}.{side}")[0]) for side in ("rows", "cols")
+        max(0, int(number(entry(value, side, key), f"{key}.{side}"))) for side in ("rows", "cols")
     )
     if shape and found != shape:
         raise FormatError(f"{key} is {found[0]}x{found[1]}; give {shape[0]}x{shape[1]}")

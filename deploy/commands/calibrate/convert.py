@@ -126,7 +126,7 @@ def _complete(found: CameraSet, rate: float | None, name: str) -> CameraSet:
     cameras = tuple(
         replace(
             each,
-            rate_hz=rate or each.rate_hz or _DEFAULT_RATE_HZ,
+            rate_hz=rate if rate is not None else each.rate_hz or _DEFAULT_RATE_HZ,
             bucket=each.bucket or bucket_of_width(each.lens.width),
         )
         for each in found.cameras

@@ -42,7 +42,7 @@ def ahead(count: int = 60) -> NDArray[np.float64]:
     return rng.uniform((-2, -2, 3), (2, 2, 20), (count, 3))
 
 
-def assert_same_pictures(before: CameraSet, after: CameraSet, name: str | None = None) -> None:
+def assert_same_pictures(before: CameraSet, after: CameraSet) -> None:
     """Points in the frame of the first camera of each set fall on the same pixels in every
     camera; without poses, points of each camera in itself."""
     assert len(before.cameras) == len(after.cameras)

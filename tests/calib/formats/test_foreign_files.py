@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calib.errors import CalibError
 from calib.formats.cameras import CameraSet
 from calib.formats.convert import FORMATS, read_cameras
 from calib.formats.document import Given
 from calib.lens import Lens
+from tests.calib.formats.test_ros_and_kalibr import KALIBR, ROS
 
 SIZE = Given(sizes={"": (1600, 900)})
 
@@ -134,7 +137,8 @@ def test_kitti_raw_is_before_rectification(tmp_path: Path) -> None:
     lens = found.cameras[0].lens
     assert (lens.width, lens.height, lens.fx, len(lens.distortion)) == (1392, 512, 984.2439, 5)
     np.testing.assert_allclose(place(found, 1)[:3, 3], [0.54, 0, 0])
-    assert "before rectification" in found.notes[0]
+    assert found.notes[0] == "found: calib_time, corner_dist: not kept"
+    assert "before rectification" in found.notes[1]
 
 
 def test_kitti_rectified_has_the_baseline_in_its_last_column(tmp_path: Path) -> None:
@@ -226,6 +230,40 @@ def test_bad_file_gives_one_line(tmp_path: Path, text: str, asked: Given, said: 
     assert "\n" not in message
     for part in [str(tmp_path / "found"), *said]:
         assert part in message
+
+
+WHOLE = {
+    "nuscenes": json.dumps(NUSCENES),
+    "dgp": json.dumps(DGP),
+    "foxglove": json.dumps(FOXGLOVE),
+    "kitti": KITTI,
+    "kitti-object": KITTI,
+    "opencv": OPENCV,
+    "ros": ROS,
+    "kalibr": KALIBR,
+}
+VALUES = ["", "0", "-1", "1e999", ".nan", "[]", "{}", "null", "x", ": ", "\n", '"', "[[", "9" * 400]
+
+
+@pytest.mark.parametrize("key", WHOLE)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_damaged_file_ends_in_one_line_or_a_camera(
+    tmp_path_factory: pytest.TempPathFactory, key: str, data: st.DataObject
+) -> None:
+    text = WHOLE[key]
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = min(len(text), start + data.draw(st.integers(0, 40)))
+    damaged = text[:start] + data.draw(st.sampled_from(VALUES)) + text[end:]
+    folder = tmp_path_factory.mktemp("damaged")
+    asked = {"opencv": FISHEYE, "nuscenes": SIZE, "dgp": SIZE}
+    try:
+        found = read(folder, damaged, asked.get(key, Given()), key)
+    except CalibError as error:
+        assert "\n" not in str(error)
+    else:
+        for camera in found.cameras:
+            assert np.isfinite(camera.lens.matrix).all()
 
 
 def test_size_that_denies_the_file_is_refused(tmp_path: Path) -> None:

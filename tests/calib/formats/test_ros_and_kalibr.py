@@ -100,7 +100,10 @@ def test_kalibr_transform_goes_from_the_previous_camera(tmp_path: Path) -> None:
     found = read(tmp_path, KALIBR)
     assert [c.name for c in found.cameras] == ["cam0", "cam1"]
     np.testing.assert_allclose(found.cameras[1].frame_from_camera[:3, 3], [0.11, 0, 0])
-    assert found.notes == ("found.yaml: cam1.timeshift_cam_imu of -8.1e-05 s: not kept",)
+    assert found.notes == (
+        "found.yaml: cam0.rostopic of '/cam0/image_raw': not kept",
+        "found.yaml: cam1.timeshift_cam_imu of -8.1e-05: not kept",
+    )
     inverted = read(tmp_path, KALIBR.replace("-0.11]", "0.11]"))
     with pytest.raises(AssertionError):
         assert_same_pictures(found, inverted)

@@ -56,7 +56,10 @@ def test_several_cameras_go_to_a_folder_and_come_together_again(
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "unknown format": (["hw2", "--to", "xml"], "format is 'xml'; use rig, camera, ros, kalibr"),
+    "unknown format": (
+        ["hw2", "--to", "xml"],
+        "format is 'xml'; use rig, camera, opencv, ros, kalibr",
+    ),
     "missing file": (["none.yaml", "--to", "ros"], "none.yaml: can't be read"),
     "unknown camera": (["hw2", "--to", "ros", "--camera", "roof"], "no camera 'roof', only main"),
     "wrong size": (["hw2", "--to", "ros", "--size", "1x1"], "1280x960 in the file and 1x1"),
