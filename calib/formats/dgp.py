@@ -13,7 +13,12 @@ from pydantic import ValidationError
 from calib.errors import CalibError, FormatError
 from calib.formats.cameras import EGO, CameraSet, FoundCamera, Frame, size_note
 from calib.formats.dgp_records import Calibration, to_lens
-from calib.formats.document import Document, Given, shown
+from calib.formats.document import (
+    Document,
+    Given,
+    not_kept,
+    shown,
+)
 from calib.formats.format import Format, Written, has_keys
 from calib.lens import Lens
 from calib.rotation import to_quaternion
@@ -45,7 +50,7 @@ def _read(document: Document, given: Given) -> CameraSet:
     first_is_camera = bool(cameras) and cameras[0].name == content.names[0]
     at_origin = first_is_camera and np.array_equal(content.extrinsics[0].matrix, np.eye(4))
     frame = Frame(f"the first sensor, '{content.names[0]}'" if content.names else "", at_origin)
-    notes = (f"{', '.join(others)}: no camera, not kept",) if others else ()
+    notes = not_kept(f"sensor {name}" for name in others)
     return CameraSet(tuple(cameras), frame, notes=notes)
 
 

@@ -6,7 +6,7 @@ Errors name the key, the value and the remedy; who reads the file adds its name.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -91,6 +91,12 @@ def shown(value: Any) -> str:
     """A value on one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def not_kept(keys: Iterable[Any]) -> tuple[str, ...]:
+    """The note on keys of a file that a camera here has no place for, if there are any."""
+    names = ", ".join(map(str, keys))
+    return (f"{names}: not kept",) if names else ()
 
 
 def entry(mapping: Any, key: str, where: str = "") -> Any:

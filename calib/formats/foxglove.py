@@ -5,15 +5,23 @@ belong to the raw image; R and P to a rectified one, which a lens here does not 
 """
 
 import json
-from typing import Any
 
 import numpy as np
 
 from calib.errors import CalibError, FormatError
 from calib.formats.cameras import CameraSet, FoundCamera
-from calib.formats.document import Document, Given, entry, make_lens, numbers, shown, whole
+from calib.formats.document import (
+    Document,
+    Given,
+    entry,
+    make_lens,
+    not_kept,
+    numbers,
+    shown,
+    whole,
+)
 from calib.formats.format import Format, Written, has_keys
-from calib.formats.ros_models import model_and_coefficients, to_lens
+from calib.formats.ros_models import model_and_coefficients, rectification, to_lens
 
 # The stamp is a message's, not the camera's.
 _KEYS = {"timestamp", "frame_id", "width", "height", "distortion_model", "D", "K", "R", "P"}
@@ -31,25 +39,15 @@ def _read(document: Document, given: Given) -> CameraSet:
     except CalibError as error:
         raise FormatError(f"distortion_model {shown(model)}: {error}") from error
     name = str(content.get("frame_id") or document.path.stem)
-    return CameraSet(
-        (FoundCamera(name, lens),), notes=(*_rest(content), *_rectification(content, lens.matrix))
-    )
-
-
-def _rest(content: dict[str, Any]) -> tuple[str, ...]:
-    rest = [str(key) for key in content if key not in _KEYS]
-    return (f"{', '.join(rest)}: not kept",) if rest else ()
-
-
-def _rectification(content: dict[str, Any], K: np.ndarray) -> tuple[str, ...]:
-    plain = {"R": np.eye(3), "P": np.hstack([K, np.zeros((3, 1))])}
-    lost = [
-        key
-        for key, value in plain.items()
+    counts = {"R": 9, "P": 12}
+    rectified = {
+        key: np.array(numbers(content[key], n, key))
+        for key, n in counts.items()
         if content.get(key)
-        and not np.array_equal(numbers(content[key], value.size, key), value.ravel())
-    ]
-    return (f"{' and '.join(lost)} of the rectified image: not kept",) if lost else ()
+    }
+    notes = not_kept(key for key in content if key not in _KEYS)
+    notes += rectification(lens.matrix, rectified)
+    return CameraSet((FoundCamera(name, lens),), notes=notes)
 
 
 def _write(found: CameraSet) -> Written:

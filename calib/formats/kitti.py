@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from calib.errors import FormatError
 from calib.formats.cameras import CameraSet, FoundCamera, Frame, size_note
-from calib.formats.document import Document, Given, make_lens, numbers, rigid, trimmed, whole
+from calib.formats.document import (
+    Document,
+    Given,
+    make_lens,
+    not_kept,
+    numbers,
+    rigid,
+    trimmed,
+    whole,
+)
 from calib.formats.format import Format, Written
 from calib.pose import invert
 
@@ -67,7 +76,7 @@ def _read_raw(document: Document, given: Given) -> CameraSet:
         pose = invert(rigid(camera_from_first, f"R_{index}"))
         cameras.append(FoundCamera(name, make_lens("pinhole", size, K, D, f"K_{index}"), pose))
     rest = [key for key in values if not re.fullmatch(r"[SKDRT]_\d+|[SRP]_rect_\d+", key)]
-    notes: tuple[str, ...] = (f"{', '.join(rest)}: not kept",) if rest else ()
+    notes = not_kept(rest)
     if any(_PROJECTION.fullmatch(key) for key in values):
         notes = (
             *notes,
@@ -121,8 +130,7 @@ def _read_object(document: Document, given: Given) -> CameraSet:
         pose = np.eye(4)
         pose[:3, 3] = -np.linalg.solve(P[:, :3], P[:, 3])
         cameras.append(FoundCamera(name, lens, pose))
-    lost = [key for key in rest if not key.startswith("S_rect_")]
-    notes = (f"{', '.join(lost)}: not kept",) if lost else ()
+    notes = not_kept(key for key in rest if not key.startswith("S_rect_"))
     frame = Frame("KITTI's rectified camera 0", optical=True)
     return CameraSet(tuple(cameras), frame, notes=notes)
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from calib.errors import FormatError
 from calib.formats.cameras import EGO, CameraSet, FoundCamera
-from calib.formats.document import Document, Given, entry, shown
+from calib.formats.document import Document, Given, entry, not_kept, shown
 from calib.formats.format import Format, Written, has_keys
 from calib.lens import Lens
 from calib.rig import Camera, Rig, load_rig, rig_yaml
@@ -49,8 +49,7 @@ def _read_camera(document: Document, given: Given) -> CameraSet:
         first = error.errors()[0]
         key = ".".join(["lens", *map(str, first["loc"])])
         raise FormatError(f"{key} is {shown(first['input'])}; {first['msg']}") from error
-    lost = [key for key in document.mapping if key != "lens"]
-    notes = (f"{', '.join(lost)}: not kept",) if lost else ()
+    notes = not_kept(key for key in document.mapping if key != "lens")
     return CameraSet((FoundCamera(document.path.stem, lens),), notes=notes)
 
 

@@ -11,7 +11,17 @@ import numpy as np
 
 from calib.errors import FormatError
 from calib.formats.cameras import CameraSet, FoundCamera
-from calib.formats.document import Document, Given, Model, make_lens, numbers, shown, trimmed, whole
+from calib.formats.document import (
+    Document,
+    Given,
+    Model,
+    make_lens,
+    not_kept,
+    numbers,
+    shown,
+    trimmed,
+    whole,
+)
 from calib.formats.format import Format, Written
 
 _MATRIX = ("camera_matrix", "cameraMatrix", "Camera_Matrix", "K")
@@ -74,8 +84,7 @@ def _read(document: Document, given: Given) -> CameraSet:
     model = _model(storage, given, len(distortion[1]))
     D = distortion[1] if model == "fisheye" else trimmed(distortion[1], distortion[0])
     lens = make_lens(model, size, np.reshape(matrix[1], (3, 3)), D, matrix[0])
-    rest = [key for key in keys if key not in used]
-    notes = (f"{', '.join(rest)}: not kept",) if rest else ()
+    notes = not_kept(key for key in keys if key not in used)
     return CameraSet((FoundCamera(name, lens),), notes=notes)
 
 

@@ -12,14 +12,25 @@ from numpy.typing import NDArray
 
 from calib.errors import CalibError, FormatError
 from calib.formats.cameras import CameraSet, FoundCamera
-from calib.formats.document import Document, Given, entry, make_lens, number, numbers, shown, whole
+from calib.formats.document import (
+    Document,
+    Given,
+    entry,
+    make_lens,
+    not_kept,
+    number,
+    numbers,
+    shown,
+    whole,
+)
 from calib.formats.format import Format, Written, has_keys
-from calib.formats.ros_models import model_and_coefficients, to_lens
+from calib.formats.ros_models import model_and_coefficients, rectification, to_lens
 
 _DISTORTION = "distortion_coefficients"
+_RECTIFICATION, _PROJECTION = "rectification_matrix", "projection_matrix"
 _KEPT = {
     *("image_width", "image_height", "camera_name", "camera_matrix", "distortion_model"),
-    *(_DISTORTION, "rectification_matrix", "projection_matrix"),
+    *(_DISTORTION, _RECTIFICATION, _PROJECTION),
 }
 
 
@@ -42,28 +53,11 @@ def _read(document: Document, given: Given) -> CameraSet:
         lens = to_lens(str(model), D, K.ravel().tolist(), width, height)
     except CalibError as error:
         raise FormatError(f"distortion_model {shown(model)}: {error}") from error
-    return CameraSet(
-        (FoundCamera(name, lens),), notes=(*_rest(content), *_rectification(content, K))
-    )
-
-
-def _rest(content: dict[str, Any]) -> tuple[str, ...]:
-    rest = [str(key) for key in content if key not in _KEPT]
-    return (f"{', '.join(rest)}: not kept",) if rest else ()
-
-
-def _rectification(content: dict[str, Any], K: NDArray[np.float64]) -> tuple[str, ...]:
-    """The note on a rectified image, where the file describes one."""
-    plain = {
-        "rectification_matrix": np.eye(3),
-        "projection_matrix": np.hstack([K, np.zeros((3, 1))]),
-    }
-    lost = [
-        key
-        for key, value in plain.items()
-        if key in content and not np.array_equal(_matrix(content, key, value.shape), value)
-    ]
-    return (f"{' and '.join(lost)} of the rectified image: not kept",) if lost else ()
+    shapes = {_RECTIFICATION: (3, 3), _PROJECTION: (3, 4)}
+    rectified = {key: _matrix(content, key, s) for key, s in shapes.items() if key in content}
+    notes = not_kept(key for key in content if key not in _KEPT)
+    notes += rectification(K, rectified)
+    return CameraSet((FoundCamera(name, lens),), notes=notes)
 
 
 def _matrix(
@@ -92,8 +86,8 @@ def _write(found: CameraSet) -> Written:
         "camera_matrix": _entry(lens.matrix),
         "distortion_model": model,
         _DISTORTION: _entry(np.array([D])),
-        "rectification_matrix": _entry(np.eye(3)),
-        "projection_matrix": _entry(P),
+        _RECTIFICATION: _entry(np.eye(3)),
+        _PROJECTION: _entry(P),
     }
     return Written(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))
 

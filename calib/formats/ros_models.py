@@ -4,8 +4,11 @@ Source: sensor_msgs/CameraInfo and sensor_msgs/distortion_models.hpp; Foxglove's
 follows them, with kannala_brandt for what ROS calls equidistant. D is in OpenCV's order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calib.errors import LensError
 from calib.lens import Lens
@@ -50,3 +53,13 @@ def model_and_coefficients(lens: Lens, fisheye: str) -> tuple[str, list[float]]:
         return "rational_polynomial", list(lens.distortion)
     # plumb_bob takes five: k1 k2 p1 p2 k3
     return "plumb_bob", [*lens.distortion, *[0.0] * (5 - len(lens.distortion))]
+
+
+def rectification(
+    K: NDArray[np.float64], found: Mapping[str, NDArray[np.float64]]
+) -> tuple[str, ...]:
+    """The note on a rectified image, where R (9 numbers) or P (12), by their keys, describe one
+    that differs from the raw image."""
+    raw = {9: np.eye(3).ravel(), 12: np.hstack([K, np.zeros((3, 1))]).ravel()}
+    lost = [key for key, M in found.items() if not np.array_equal(M.ravel(), raw[M.size])]
+    return (f"{' and '.join(lost)} of the rectified image: not kept",) if lost else ()
