@@ -107,6 +107,11 @@ def write_cameras(found: CameraSet, target: Format, out: Path) -> tuple[list[Pat
     """
     parts = {out: found}
     if target.single and (len(found.cameras) > 1 or out.is_dir()):
+        if out.is_file() or out.suffix == target.suffix:
+            raise FormatError(
+                f"{out}: {target.title} holds one camera a file, and there are"
+                f" {len(found.cameras)}; name a folder, or choose one with --camera"
+            )
         parts = {
             out / f"{camera.name}{target.suffix}": found.only(camera.name)
             for camera in found.cameras

@@ -51,6 +51,8 @@ def test_several_cameras_go_to_a_folder_and_come_together_again(
     assert done.code == 0, done.err
     lens = yaml.safe_load((tmp_path / "own" / "wide.yaml").read_text())["lens"]
     assert (lens["model"], lens["fx"]) == ("fisheye", load_rig("hw2")["wide"].lens.fx)
+    one_file = octoview("hw2", "--to", "ros", "--out", tmp_path / "all.yaml")
+    assert one_file.code == 2 and "one camera a file, and there are 8" in one_file.err
     refused = octoview(*files, "--to", "kalibr", "--out", tmp_path / "k.yaml")
     assert refused.code == 2 and "needs the poses of all 8 cameras" in refused.err
 
