@@ -11,7 +11,7 @@ from rich.table import Table
 from deploy.commands.evaluate_map import evaluate_map
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
-from deploy.errors import DeployError
+from deploy.commands.report_file import ReportFile
 from deploy.loop.engine import load_engine, shipped_model
 from perception.data.camvid import CamVid
 from perception.data.dataset import Dataset, open_dataset
@@ -29,23 +29,10 @@ app = typer.Typer(help="Score a model on annotated images.", no_args_is_help=Tru
 app.command("map")(evaluate_map)
 
 
-def _check_report(path: Path | None) -> Path | None:
-    """Say at once, and not after the work, that this can't be the page's file."""
-    if path is not None and (path.is_dir() or path.suffix != ".html"):
-        raise DeployError(f"--report {path}: is no .html file; name one, such as report.html")
-    return path
-
-
 Folder = Annotated[Path, typer.Argument(help="Folder of the dataset.")]
 Model = Annotated[
     Path | None,
     typer.Option(help=".onnx or .safetensors file; the shipped nano.onnx by default."),
-]
-ReportFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--report", help="Write a page with pictures and plots here.", callback=_check_report
-    ),
 ]
 
 

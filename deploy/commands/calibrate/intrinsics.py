@@ -12,8 +12,10 @@ from calib.boards import parse_board
 from calib.intrinsics.calibrate import Calibration, calibrate
 from calib.intrinsics.camera_file import NAMES, save_camera
 from calib.intrinsics.images import Boards, find_boards
+from deploy.commands.calibrate.intrinsics_page import write_lens_page
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.commands.report_file import ReportFile
 
 
 class LensModel(str, Enum):
@@ -31,6 +33,7 @@ def intrinsics(
     out: Annotated[Path, typer.Option(help="Camera file to write, YAML.")],
     model: Annotated[LensModel, typer.Option(help="Kind of lens.")] = LensModel.auto,
     json_file: JsonFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Calibrate one camera's lens from pictures of a board.
 
@@ -66,7 +69,10 @@ def intrinsics(
             "warnings": list(found.warnings),
         },
     )
-    console.print(f"wrote {out}", highlight=False, markup=False)
+    if report:
+        write_lens_page(report, folder, boards, found)
+    for path in filter(None, (out, report)):
+        console.print(f"wrote {path}", highlight=False, markup=False)
 
 
 def _show(console: Console, found: Calibration, boards: Boards) -> None:

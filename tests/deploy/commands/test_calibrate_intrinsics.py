@@ -1,6 +1,7 @@
 """`octoview calibrate intrinsics` on rendered and on real boards."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from calib.lens import Lens
+from deploy.commands.calibrate.intrinsics_page import flat_lens
 from tests.calib.intrinsics.scenes import picture
 from tests.deploy.command_line import Done, Octoview, command_line
 
@@ -30,6 +32,49 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pose = np.array([*turns[number % 6], *places[number % 5], 0.5 + 0.03 * number])
         cv2.imwrite(str(folder / f"{number:02}.png"), picture(LENS, pose))
     return folder
+
+
+def test_a_page_to_believe_it_by(octoview: Octoview, pictures: Path, tmp_path: Path) -> None:
+    page = tmp_path / "lens.html"
+    board = "chessboard:9x6:0.03"
+    figures = tmp_path / "j"
+    done = run(octoview, pictures, tmp_path / "c.yaml", board, "--report", page, "--json", figures)
+    assert done.code == 0, done.err
+    assert f"wrote {page}" in done.out
+    text = page.read_text()
+    numbers = json.loads(figures.read_text())
+    assert f"{numbers['rms_px']:.3f} px" in text and f"{numbers['heldout_rms_px']:.3f} px" in text
+    pictures_shown = re.findall(r'<svg viewBox.*?aria-label="(.*?)".*?</svg>', text, re.S)
+    assert pictures_shown == ["coverage", "residuals", "as taken", "straightened"]
+    # Every corner used is on the map: one dot each.
+    coverage = text[text.index('aria-label="coverage"') : text.index('aria-label="residuals"')]
+    assert coverage.count("<circle") == 54 * numbers["boards_used"]
+
+
+def test_a_page_of_another_kind_is_refused_before_the_work(
+    octoview: Octoview, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.yaml"
+    done = run(octoview, pictures, out, "chessboard:9x6:0.03", "--report", tmp_path / "lens.pdf")
+    assert done.code == 2 and "is no .html file" in done.err
+    assert not out.exists()
+
+
+def test_the_straightened_rows_lie_on_their_lines(pictures: Path) -> None:
+    """The page's lens without distortion shows straight what is straight."""
+    flat = flat_lens(LENS, np.array([[60.0, 60], [580, 420]]))
+    pose = np.array([0.3, -0.2, 0.1, -0.2, -0.22, 0.5])
+    row = np.array([[x, 0.06, 0.0] for x in np.linspace(0, 0.24, 9)])
+    camera = row @ cv2.Rodrigues(pose[:3])[0].T + pose[3:]
+
+    def bend(pixels: np.ndarray) -> float:
+        along = pixels[-1] - pixels[0]
+        across = np.array([-along[1], along[0]]) / np.linalg.norm(along)
+        return float(np.abs((pixels - pixels[0]) @ across).max())
+
+    taken = LENS.project(camera)[0]
+    straight = flat.project(LENS.unproject(taken))[0]
+    assert bend(straight) < 1e-3 < 0.3 < bend(taken)
 
 
 def run(octoview: Octoview, folder: Path, out: Path, board: str, *options: object) -> Done:
