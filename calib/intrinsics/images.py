@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.boards import Board
+from calib.boards.corners import Board
 from calib.errors import BoardError
 from calib.intrinsics.fit import View
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from calib.boards import parse_board
+from calib.boards.parse import parse_board
 from calib.intrinsics.calibrate import Calibration, calibrate
 from calib.intrinsics.camera_file import NAMES, save_camera
 from calib.intrinsics.images import Boards, find_boards
@@ -28,7 +28,10 @@ def intrinsics(
     folder: Annotated[Path, typer.Argument(help="Pictures of the board, one camera, one size.")],
     board: Annotated[
         str,
-        typer.Option(help="chessboard:9x6:0.025 (inner corners, square in metres) or charuco:..."),
+        typer.Option(
+            help="chessboard:9x6:0.025 (inner corners, square in metres), "
+            "charuco:9x6:0.025:0.018 or aprilgrid:6x6:0.088:0.3 (tags, tag in metres, gap / tag)."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Camera file to write, YAML.")],
     model: Annotated[LensModel, typer.Option(help="Kind of lens.")] = LensModel.auto,

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from calib.boards import Chessboard
+from calib.boards.chessboard import Chessboard
 from calib.intrinsics.fit import View
 from calib.intrinsics.images import Boards
 from calib.lens import Lens

@@ -114,7 +114,7 @@ def test_pictures_in_a_lens_out(octoview: Octoview, pictures: Path, tmp_path: Pa
     [
         ("chessboard:9x6:25", "'25' is no length; give metres"),
         ("chessboard:5x4:0.03", "images show the whole board"),
-        ("chess", "use chessboard or charuco"),
+        ("chess", "use chessboard, charuco, aprilgrid"),
     ],
 )
 def test_a_wrong_board_is_one_line(
