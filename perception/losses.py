@@ -1,7 +1,8 @@
 """Training losses, each from its paper.
 
 Scene: cross-entropy over label *sets*, so that a dataset's coarse label trains the sum of
-our fine classes' probabilities. Centres: penalty-reduced focal loss (Law & Deng 2018,
+our fine classes' probabilities, and beside it IoU itself, by its Lovasz extension (Berman et
+al. 2018). Centres: penalty-reduced focal loss (Law & Deng 2018,
 CornerNet; Zhou et al. 2019, Objects as Points). Boxes: generalised IoU (Rezatofighi et al.
 2019). Ground points: smooth L1 (Girshick 2015) in units of the output stride.
 """
@@ -72,28 +73,67 @@ def total_loss(predictions: Predictions, targets: BatchTargets, labels: Labels) 
 
 
 def scene_loss(logits: Tensor, targets: Tensor, labels: Labels) -> Tensor:
-    """Weighted mean over labelled pixels of -log(sum of the label set's probabilities).
+    """Cross-entropy and Lovasz loss of N x classes x h x w scene `logits`.
 
-    Computed at twice the logits' resolution: half the stride keeps poles and kerbs, the
-    full resolution would cost more than the network. `targets` N x H x W holds rows of
-    `labels`; one whose set is empty must be given as IGNORE.
+    `targets` N x H x W holds rows of `labels`; one whose set is empty must be given as IGNORE.
     """
     if not len(labels.sets):  # boxes alone: nothing to learn, yet part of the graph
         return logits.sum() * 0
+    log_p, targets = log_probabilities(logits, targets, labels.sets)
+    # Every other row and column is enough for the second, which sorts all pixels.
+    p = log_p[:, :, ::2, ::2].exp()
+    return cross_entropy(log_p, targets, labels.weights) + lovasz_loss(
+        p, targets[:, ::2, ::2], labels.sets
+    )
+
+
+def log_probabilities(logits: Tensor, targets: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
+    """N x sets x 2h x 2w: log of the sum of each set's probabilities; and the targets there.
+
+    At twice the logits' resolution: half the stride keeps poles and kerbs, the full resolution
+    would cost more than the network.
+    """
     logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-    targets = _sampled(targets, *logits.shape[-2:]).long()
-    # log of the set's probability sum, per label: logsumexp over the set's members.
     log_p = F.log_softmax(logits, dim=1)
-    singles = labels.sets.sum(1) == 1
+    singles = sets.sum(1) == 1
     channels = [
         log_p[:, row.argmax()] if single else log_p[:, row.bool()].logsumexp(dim=1)
-        for row, single in zip(labels.sets, singles, strict=True)
+        for row, single in zip(sets, singles, strict=True)
     ]
-    total = F.nll_loss(
-        torch.stack(channels, dim=1), targets, labels.weights, ignore_index=IGNORE, reduction="sum"
-    )
+    return torch.stack(channels, dim=1), _sampled(targets, *logits.shape[-2:]).long()
+
+
+def cross_entropy(log_p: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Mean of -log p over labelled pixels, each weighted by its label."""
+    total = F.nll_loss(log_p, targets, weights, ignore_index=IGNORE, reduction="sum")
     # Not nll_loss's own mean: that is NaN where no pixel has a label.
-    return total / labels.weights[targets[targets != IGNORE]].sum().clamp(min=1e-6)
+    return total / weights[targets[targets != IGNORE]].sum().clamp(min=1e-6)
+
+
+def lovasz_loss(p: Tensor, targets: Tensor, sets: Tensor) -> Tensor:
+    """1 - IoU, made continuous, of each label set in `targets`, and their mean.
+
+    `p` N x sets x h x w: probability of each set. A pixel labelled with a part of a set counts as
+    inside it, one whose label shares no class with it as outside, and any other says nothing.
+    """
+    p, targets = p.movedim(1, 0)[:, targets != IGNORE], targets[targets != IGNORE]
+    common = sets @ sets.T  # classes that two sets share
+    inside, outside = common == sets.sum(1), common == 0  # [set, label of a pixel]
+    losses = []
+    for row in targets.unique():
+        known = (inside[row] | outside[row])[targets]
+        truth = inside[row][targets][known].to(p.dtype)
+        error, order = (truth - p[row][known]).abs().sort(descending=True)
+        losses.append(error @ _jaccard_steps(truth[order]))
+    return torch.stack(losses).mean() if losses else p.sum() * 0
+
+
+def _jaccard_steps(truth: Tensor) -> Tensor:
+    """How much each pixel adds to 1 - IoU when all pixels before it are wrong already."""
+    intersection = truth.sum() - truth.cumsum(0)
+    union = truth.sum() + (1 - truth).cumsum(0)
+    jaccard = 1 - intersection / union
+    return torch.cat((jaccard[:1], jaccard[1:] - jaccard[:-1]))
 
 
 def _sampled(image: Tensor, height: int, width: int) -> Tensor:

@@ -63,7 +63,7 @@ class Recipe(BaseModel):
     """At its highest."""
     weight_decay: float = Field(default=1e-2, ge=0)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
-    balance: float = Field(default=0.4, ge=0, le=1)
+    balance: float = Field(default=0.2, ge=0, le=1)
     """How much more rare labels count: 0 all pixels alike, 1 all labels alike."""
     auxiliary: bool = True
     """Train with GoogLeNet's auxiliary classifiers."""

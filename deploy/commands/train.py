@@ -1,5 +1,6 @@
 """`octoview train`: a recipe on the command line, weights and a report in a folder."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,12 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 4000,
     preset: Annotated[str, typer.Option(help="base or nano.")] = "nano",
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 16,
+    crop: Annotated[
+        str, typer.Option(help="Size of the crops, WIDTHxHEIGHT in the network's pixels.")
+    ] = "320x256",
+    balance: Annotated[
+        float, typer.Option(min=0, max=1, help="How much rare labels count up: 0 not, 1 fully.")
+    ] = 0.2,
     learning_rate: Annotated[
         float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")
     ] = 2e-3,
@@ -79,11 +86,15 @@ def train(
             f"training needs the module '{error.name}'; install octoview[train]"
         ) from error
 
+    crop_width, crop_height = _crop(crop)
     recipe = Recipe(
         preset=preset,
         sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,
+        crop_width=crop_width,
+        crop_height=crop_height,
+        balance=balance,
         learning_rate=learning_rate,
         augmentation=load_policy(augmentation),
         seed=seed,
@@ -128,6 +139,17 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
     }
     write_json(json_file, result)
+
+
+def _crop(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    # Below one cell of the coarsest features there is nothing left to learn from.
+    if min(sides) < 64 or any(side % 4 for side in sides):
+        raise DeployError(
+            f"--crop {text}: give WIDTHxHEIGHT, each a multiple of 4 and at least 64, as 320x256"
+        )
+    return sides
 
 
 def _weights(init: str | None) -> Path | None:

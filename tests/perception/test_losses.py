@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from perception.losses import Labels, box_loss, ground_loss, heat_loss, scene_loss
+from perception.losses import (
+    Labels,
+    box_loss,
+    cross_entropy,
+    ground_loss,
+    heat_loss,
+    log_probabilities,
+    lovasz_loss,
+    scene_loss,
+)
 from perception.taxonomy import IGNORE
 
 
@@ -14,13 +23,17 @@ def plain(sets: torch.Tensor) -> Labels:
     return Labels(sets, torch.ones(len(sets)))
 
 
-def test_scene_loss_of_a_label_set_is_minus_log_of_its_probability_sum() -> None:
+def entropy(logits: torch.Tensor, targets: torch.Tensor, labels: Labels) -> torch.Tensor:
+    return cross_entropy(*log_probabilities(logits, targets, labels.sets), labels.weights)
+
+
+def test_cross_entropy_of_a_label_set_is_minus_log_of_its_probability_sum() -> None:
     logits = torch.zeros(1, 4, 8, 8)  # four classes, each 1/4
     labels = torch.full((1, 32, 32), 1, dtype=torch.uint8)
     sets = plain(torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0]]))
-    assert math.isclose(scene_loss(logits, labels, sets).item(), math.log(2), rel_tol=1e-5)
+    assert math.isclose(entropy(logits, labels, sets).item(), math.log(2), rel_tol=1e-5)
     labels[:] = 0
-    assert math.isclose(scene_loss(logits, labels, sets).item(), math.log(4), rel_tol=1e-5)
+    assert math.isclose(entropy(logits, labels, sets).item(), math.log(4), rel_tol=1e-5)
 
 
 def test_coarse_label_leaves_its_fine_classes_free() -> None:
@@ -50,9 +63,47 @@ def test_pixels_count_by_the_weight_of_their_label() -> None:
     right, wrong = math.log(1 + math.exp(-2)), 2 + math.log(1 + math.exp(-2))
     weighted = Labels(torch.eye(2), torch.tensor([1.0, 3.0]))
     expected = (right + 3 * wrong) / 4
-    assert math.isclose(scene_loss(logits, labels, weighted).item(), expected, rel_tol=1e-5)
+    assert math.isclose(entropy(logits, labels, weighted).item(), expected, rel_tol=1e-5)
     labels[:] = IGNORE
     assert scene_loss(logits, labels, weighted).item() == 0  # not NaN: a batch without labels
+
+
+def test_lovasz_loss_of_a_decision_is_one_minus_iou() -> None:
+    """Of 100 cells 30 are class 1, of which 20 are found, and 10 of the others are taken for it."""
+    targets = torch.zeros(1, 10, 10, dtype=torch.long)
+    targets[0, :3] = 1
+    decided = torch.zeros(10, 10)
+    decided[1:4] = 1
+    p = torch.stack((1 - decided, decided))[None]
+    expected = ((1 - 60 / 80) + (1 - 20 / 40)) / 2
+    assert math.isclose(lovasz_loss(p, targets, torch.eye(2)).item(), expected, rel_tol=1e-5)
+    targets[0, 0] = IGNORE  # and so all that were missed
+    expected = ((1 - 60 / 70) + (1 - 20 / 30)) / 2
+    assert math.isclose(lovasz_loss(p, targets, torch.eye(2)).item(), expected, rel_tol=1e-5)
+
+
+def test_lovasz_loss_leaves_a_set_alone_where_the_label_does_not_tell() -> None:
+    """Sets {0}, {1}, {1, 2}: a pixel of {1, 2} says nothing about {1}, one of {1} is in {1, 2}."""
+    sets = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 1]])
+    targets = torch.tensor([[[0, 1, 2]]])
+    p = torch.tensor([[[1.0, 0, 0]], [[0, 1, 0.9]], [[0, 1, 1]]])[None]
+    assert lovasz_loss(p, targets, sets).item() < 1e-6
+    p[0, 1, 0, 0] = 1.0  # a pixel of {0} is no {1}
+    assert lovasz_loss(p, targets, sets).item() > 0.1
+
+
+def test_lovasz_loss_pulls_at_what_costs_most_iou() -> None:
+    """A missed pixel of a class of ten outweighs one of a class of ninety."""
+    targets = torch.zeros(1, 10, 10, dtype=torch.long)
+    targets[0, 0] = 1
+    logits = torch.zeros(1, 2, 10, 10)
+    logits[:, 0] = 1.0
+    logits.requires_grad_()
+    lovasz_loss(logits.softmax(1), targets, torch.eye(2)).backward()
+    assert logits.grad is not None
+    pull = logits.grad[0, 1]
+    assert (pull[0] < 0).all() and pull[1:].mean() > 0
+    assert -pull[0].mean() > 3 * pull[1:].mean()
 
 
 @pytest.mark.parametrize("stride", [4, 16])
@@ -64,7 +115,7 @@ def test_labels_are_met_where_they_lie(stride: int) -> None:
     labels = torch.zeros(1, 80, 112, dtype=torch.uint8)
     labels[:, :, 56:] = 1
     eye = plain(torch.eye(2))
-    assert scene_loss(logits, labels, eye) < 0.5 < 7 < scene_loss(logits, 1 - labels, eye)
+    assert entropy(logits, labels, eye) < 0.5 < 7 < entropy(logits, 1 - labels, eye)
 
 
 def test_heat_loss_prefers_the_peak_and_skips_ignored_cells() -> None:

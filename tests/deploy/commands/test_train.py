@@ -28,6 +28,7 @@ def test_run_reports_and_remembers_its_images(
     train: Octoview, camvid: Path, tmp_path: Path
 ) -> None:
     options = ["--steps", 2, "--batch", 2, "--out", tmp_path / "run", "--json", tmp_path / "j"]
+    options += ["--crop", "128x96", "--balance", 0.1]
     for image in (camvid / "train").iterdir():
         if image.name != "0.jpg":
             image.unlink()
@@ -36,7 +37,10 @@ def test_run_reports_and_remembers_its_images(
     report = (tmp_path / "run/report.html").read_text()
     assert "camvid/val: At a glance" in report and "Curves" in report and "weight 2" in report
     assert (tmp_path / "run/curve.html").exists()
-    scores = json.loads((tmp_path / "j").read_text())["val"][0]
+    result = json.loads((tmp_path / "j").read_text())
+    recipe = result["recipe"]
+    assert (recipe["crop_width"], recipe["crop_height"], recipe["balance"]) == (128, 96, 0.1)
+    scores = result["val"][0]
     assert scores["dataset"] == "camvid/val" and scores["trained_on_checked"] is True
     # Scoring a training image is refused.
     again = train("--data", f"camvid:{camvid}@2", "--val", f"camvid:{camvid}/train", *options)
@@ -64,6 +68,8 @@ def test_damaged_images_are_named_and_may_be_skipped(
         (["--data", "camvid:nowhere", "--out", "run"], "nowhere"),
         (["--data", "camvid:CamVid@0", "--out", "run"], "must be over 0"),
         (["--data", "camvid:CamVid", "--out", "run", "--augmentation", "wild"], "wild"),
+        (["--data", "camvid:CamVid", "--out", "run", "--crop", "320"], "--crop 320: give WIDTHx"),
+        (["--data", "camvid:CamVid", "--out", "run", "--crop", "321x256"], "multiple of 4"),
     ],
 )
 def test_bad_input_ends_in_one_line(
