@@ -4,9 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from calib.errors import BoardError
+from calib.errors import BoardError, LensError
 from calib.intrinsics.calibrate import Calibration
+from calib.lens import Lens
+from calib.yaml_file import YamlError, load_yaml
 
 NAMES = ("fx", "fy", "cx", "cy")
 
@@ -41,3 +44,17 @@ def save_camera(path: Path, calibration: Calibration, board: str) -> None:
         raise BoardError(
             f"{path}: can't be written ({error.strerror}); name another file"
         ) from error
+
+
+def load_lens(path: Path) -> Lens:
+    """The lens of a file that `save_camera` wrote. Raises BoardError."""
+    try:
+        return TypeAdapter(Lens).validate_python(load_yaml(path)["lens"])
+    except OSError as error:
+        raise BoardError(f"{path}: can't be read ({error.strerror}); check the path") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["lens", *map(str, first["loc"])])
+        raise BoardError(f"{path}: {key}: {first['msg']}; calibrate it again") from error
+    except (YamlError, LensError, KeyError, TypeError) as error:
+        raise BoardError(f"{path}: holds no lens; write it with calibrate intrinsics") from error
