@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from calib.text_file import write_text
 from perception.checkpoint import load_network
 from perception.data.policy import Policy, save_policy
 from perception.data.training_data import TrainingData
@@ -78,7 +79,7 @@ class Trials:
         path, text = folder / "search.json", json.dumps(found_with, indent=2) + "\n"
         if not path.exists():
             (folder / "policies").mkdir(parents=True, exist_ok=True)
-            _write(path, text)
+            write_text(path, text)
         elif path.read_text(encoding="utf-8") != text:
             raise PerceptionError(
                 f"{path}: belongs to a search with other settings; choose another --out or "
@@ -101,7 +102,7 @@ class Trials:
         scores = self._score(weights)
         result = Result(trial=trial, **scores, seconds=round(time.perf_counter() - start, 1))
         self._results.append(result)
-        _write(self._path, "".join(f"{known.model_dump_json()}\n" for known in self._results))
+        write_text(self._path, "".join(f"{known.model_dump_json()}\n" for known in self._results))
         shutil.rmtree(run_folder)
         return result
 
@@ -133,10 +134,3 @@ def _read_results(path: Path) -> list[Result]:
                 f"{path}: line {number} is no result of a trial; delete that line"
             ) from error
     return results
-
-
-def _write(path: Path, text: str) -> None:
-    """In one go: a kill leaves the old file or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

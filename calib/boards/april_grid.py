@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from calib.boards.corners import Corners
 
 _FAMILY = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+TAGS = len(_FAMILY.bytesList)
+"""As many numbers as the family has."""
 _DATA_BITS = 6
 _BORDER_BITS = (2, 1)
 """Width of a tag's black border: Kalibr's own prints have two bits."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from calib.boards.april_grid import AprilGrid
+from calib.boards.april_grid import TAGS, AprilGrid
 from calib.boards.charuco import Charuco
 from calib.boards.chessboard import Chessboard
 from calib.boards.corners import Board
@@ -61,14 +61,9 @@ def parse_board(text: str) -> Board:
             raise BoardError(f"board '{text}': '{number}' is no length; give metres, as 0.025")
     if values.get("MARKER", 0) >= values.get("SQUARE", math.inf):
         raise BoardError(f"board '{text}': markers must be smaller than squares")
-    if name == "aprilgrid" and columns * rows > _TAGS_OF_FAMILY:
-        raise BoardError(
-            f"board '{text}': {columns * rows} tags, but family 36h11 has {_TAGS_OF_FAMILY}"
-        )
+    if name == "aprilgrid" and columns * rows > TAGS:
+        raise BoardError(f"board '{text}': {columns * rows} tags, but family 36h11 has {TAGS}")
     return form.make(columns, rows, *values.values())
-
-
-_TAGS_OF_FAMILY = 587
 
 
 def _number(text: str) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
+from calib.errors import BoardError
 from calib.extrinsics.initial import Poses
 from calib.extrinsics.sightings import Sighting
 from calib.extrinsics.targets import Target
@@ -132,9 +133,15 @@ def adjust(
     start: Poses,
 ) -> Adjusted:
     """Every sighting's camera and board must be in `start`, and every pose of `start` in some
-    sighting."""
+    sighting. Raises BoardError when they leave a pose open."""
     problem = Problem(lenses, sightings, targets, start)
-    x = _solved(problem)
+    try:
+        x = _solved(problem)
+        covariances = _covariances(problem, x)
+    except RuntimeError as error:  # the normal equations are singular
+        raise BoardError(
+            "the boards leave a pose open; show more of each board, tilted and from near"
+        ) from error
     values = problem.residuals(x)
     poses = []
     for i in range(len(problem.start)):
@@ -153,7 +160,7 @@ def adjust(
         found,
         tuple(r.reshape(-1, 2) for r in per_sighting),
         {n: r * t.sigma for (n, t), r in zip(problem.targets.items(), tape, strict=True)},
-        _covariances(problem, x, values, found),
+        covariances,
     )
 
 
@@ -193,9 +200,10 @@ def _weights(values: Array) -> Array:
     return np.sqrt(np.minimum(1, _HUBER / np.maximum(np.abs(values), 1e-12)))
 
 
-def _covariances(problem: Problem, x: Array, values: Array, found: Poses) -> dict[str, Array]:
+def _covariances(problem: Problem, x: Array) -> dict[str, Array]:
     """From the normal equations; wider where the residuals are than was assumed of them, never
     narrower: corners of one picture share errors that do not average out."""
+    values = problem.residuals(x)
     weight = _weights(values)
     j = problem.jacobian(x).multiply(weight[:, None]).tocsc()
     solve = splu((j.T @ j).tocsc())
@@ -207,8 +215,7 @@ def _covariances(problem: Problem, x: Array, values: Array, found: Poses) -> dic
         unit[6 * i : 6 * i + 6] = np.eye(6)
         covariance = solve.solve(unit)[6 * i : 6 * i + 6] * scale
         # From a move of camera_from_ego to one of the camera: position p = -R' t.
-        pose = invert(found.cameras[name])
-        rotation, t = pose[:3, :3], pose[:3, 3]
+        rotation, t, _ = problem.moved(x, i)
         cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
         by_move = np.zeros((6, 6))
         by_move[:3, :3] = -np.eye(3)

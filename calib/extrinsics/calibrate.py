@@ -83,6 +83,8 @@ def calibrate_rig(found: Sightings, targets: Mapping[str, Target]) -> RigCalibra
         used = [s for i, s in enumerate(used) if i not in set(bad)]
         poses = first_poses(found.lenses, used, targets)
         used = [s for s in used if s.camera in poses.cameras and s.instant in poses.boards]
+        if not used:  # what was left out held all others to the vehicle
+            raise BoardError(_open(outliers, candidates))
     off_tape = {n: float(np.linalg.norm(r, axis=1).max()) for n, r in result.off_tape.items()}
     _check_tape(result, targets)
     cameras = {

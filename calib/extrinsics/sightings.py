@@ -87,6 +87,10 @@ def find_sightings(
             )
         skipped |= {f"{camera.name}/{name}": reason for name, reason in found.skipped.items()}
         for view in found.views:
+            if np.linalg.matrix_rank(view.points - view.points.mean(axis=0), tol=1e-6) < 2:
+                reason = "all corners found lie in one row, which leaves the board's tilt open"
+                skipped[f"{camera.name}/{view.name}"] = reason
+                continue
             pixels = view.pixels
             if isinstance(board, Chessboard):
                 pixels = _from_the_dark_end(camera / view.name, board, pixels)

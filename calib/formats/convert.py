@@ -18,6 +18,7 @@ from calib.formats.octoview import CAMERA, RIG
 from calib.formats.opencv import OPENCV
 from calib.formats.ros import ROS
 from calib.rig import BUILT_IN
+from calib.text_file import write_text
 
 # In the order in which a file is tried.
 _KNOWN = (
@@ -123,7 +124,11 @@ def write_cameras(found: CameraSet, target: Format, out: Path) -> tuple[list[Pat
     except CalibError as error:
         raise FormatError(f"can't be written as {target.title}: {error}") from error
     for path, part in written.items():
-        _write_text(path, part.text)
+        try:
+            write_text(path, part.text)
+        except OSError as error:
+            why = f"can't be written ({error.strerror}); name another"
+            raise FormatError(f"{path}: {why}") from error
     notes = [note for part in written.values() for note in part.notes]
     return list(written), [
         f"{target.title}: {note}" for note in (*_general_loss(found, target), *notes)
@@ -137,17 +142,3 @@ def _general_loss(found: CameraSet, target: Format) -> list[str]:
     if target.key != "rig" and any(camera.rate_hz is not None for camera in found.cameras):
         notes.append("has no rig name, rate_hz or bucket; they are not kept")
     return notes
-
-
-def _write_text(path: Path, text: str) -> None:
-    """In one go: never half a file."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise FormatError(f"{path}: can't be written ({error.strerror}); name another") from error

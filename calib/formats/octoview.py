@@ -3,13 +3,12 @@
 from dataclasses import asdict
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from calib.errors import FormatError
+from calib.errors import FormatError, LensError
 from calib.formats.cameras import EGO, CameraSet, FoundCamera
-from calib.formats.document import Document, Given, entry, not_kept, shown
+from calib.formats.document import Document, Given, entry, not_kept
 from calib.formats.format import Format, Written, has_keys
-from calib.lens import Lens
+from calib.intrinsics.camera_file import lens_of
 from calib.rig import Camera, Rig, load_rig, rig_yaml
 
 
@@ -42,13 +41,10 @@ def _write_rig(found: CameraSet) -> Written:
 
 
 def _read_camera(document: Document, given: Given) -> CameraSet:
-    content = entry(document.mapping, "lens")
     try:
-        lens = TypeAdapter(Lens).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["lens", *map(str, first["loc"])])
-        raise FormatError(f"{key} is {shown(first['input'])}; {first['msg']}") from error
+        lens = lens_of(entry(document.mapping, "lens"))
+    except LensError as error:
+        raise FormatError(str(error)) from error
     notes = not_kept(key for key in document.mapping if key != "lens")
     return CameraSet((FoundCamera(document.path.stem, lens),), notes=notes)
 

@@ -2,16 +2,37 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calib.errors import BoardError, LensError
+from calib.formats.document import shown
 from calib.intrinsics.calibrate import Calibration
 from calib.lens import Lens
+from calib.text_file import write_text
 from calib.yaml_file import YamlError, load_yaml
 
 NAMES = ("fx", "fy", "cx", "cy")
+
+
+class Parameter(NamedTuple):
+    """One number of a lens with its standard deviation, and how many digits are worth showing."""
+
+    name: str
+    value: float
+    deviation: float
+    digits: int
+
+
+def parameters(found: Calibration) -> list[Parameter]:
+    """fx fy cx cy, then the coefficients."""
+    lens = found.lens
+    values = [*(getattr(lens, name) for name in NAMES), *lens.distortion]
+    names = [*NAMES, *(f"distortion[{i}]" for i in range(len(lens.distortion)))]
+    digits = [2] * len(NAMES) + [5] * len(lens.distortion)
+    return [Parameter(*one) for one in zip(names, values, found.deviations, digits, strict=True)]
 
 
 def save_camera(path: Path, calibration: Calibration, board: str) -> None:
@@ -32,29 +53,31 @@ def save_camera(path: Path, calibration: Calibration, board: str) -> None:
             },
         },
     }
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
     except OSError as error:
         raise BoardError(
             f"{path}: can't be written ({error.strerror}); name another file"
         ) from error
 
 
-def load_lens(path: Path) -> Lens:
-    """The lens of a file that `save_camera` wrote. Raises BoardError."""
+def lens_of(content: Any) -> Lens:
+    """The lens of a camera file's `lens`. Raises LensError with the key, its value and why."""
     try:
-        return TypeAdapter(Lens).validate_python(load_yaml(path)["lens"])
-    except OSError as error:
-        raise BoardError(f"{path}: can't be read ({error.strerror}); check the path") from error
+        return TypeAdapter(Lens).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(["lens", *map(str, first["loc"])])
-        raise BoardError(f"{path}: {key}: {first['msg']}; calibrate it again") from error
-    except (YamlError, LensError, KeyError, TypeError) as error:
+        raise LensError(f"{key} is {shown(first['input'])}; {first['msg']}") from error
+
+
+def load_lens(path: Path) -> Lens:
+    """The lens of a file that `save_camera` wrote. Raises BoardError."""
+    try:
+        return lens_of(load_yaml(path)["lens"])
+    except OSError as error:
+        raise BoardError(f"{path}: can't be read ({error.strerror}); check the path") from error
+    except LensError as error:
+        raise BoardError(f"{path}: {error}; calibrate it again") from error
+    except (YamlError, KeyError, TypeError) as error:
         raise BoardError(f"{path}: holds no lens; write it with calibrate intrinsics") from error

@@ -10,7 +10,6 @@ from rich.table import Table
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.engine import load_engine, shipped_model
-from deploy.map_scores import score_log
 
 
 def evaluate_map(
@@ -28,6 +27,8 @@ def evaluate_map(
 
     Example: octoview evaluate map street.mcap --turn 0.5 --json map.json
     """
+    from deploy.map_scores import score_log  # scipy is slow to start, and the loop needs none
+
     engine = load_engine(model or shipped_model())
     with Ticker(f"scoring {log.name}", None, "tick") as ticker:
         scores = score_log(

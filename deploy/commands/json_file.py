@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from calib.text_file import write_text
 from deploy.errors import DeployError
 
 
@@ -33,14 +34,8 @@ def write_json(path: Path | None, content: dict[str, Any]) -> None:
     """
     if path is None:
         return
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(path, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise DeployError(
             f"--json {path}: can't be written ({error.strerror}); name another file"

@@ -144,7 +144,7 @@ def train(
 def _crop(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    # Below one cell of the coarsest features there is nothing left to learn from.
+    # Two cells of the coarsest features: below, there is nothing left to learn from.
     if min(sides) < 64 or any(side % 4 for side in sides):
         raise DeployError(
             f"--crop {text}: give WIDTHxHEIGHT, each a multiple of 4 and at least 64, as 320x256"

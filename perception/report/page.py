@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from calib.text_file import write_text
 from perception.errors import PerceptionError
 from perception.report.style import STYLE
 
@@ -40,14 +41,8 @@ def write(
         + "".join(map(_section, sections))
         + "</main>\n</html>\n"
     )
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(html, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(path, html)
     except OSError as error:
         raise PerceptionError(
             f"{path}: can't be written ({error.strerror}); name another file"

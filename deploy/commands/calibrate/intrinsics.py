@@ -10,9 +10,9 @@ from rich.table import Table
 
 from calib.boards.parse import parse_board
 from calib.intrinsics.calibrate import Calibration, calibrate
-from calib.intrinsics.camera_file import NAMES, save_camera
+from calib.intrinsics.camera_file import NAMES, parameters, save_camera
 from calib.intrinsics.images import Boards, find_boards
-from deploy.commands.calibrate.intrinsics_page import write_lens_page
+from deploy.commands.calibrate.intrinsics_page import lens_title, write_lens_page
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.report_file import ReportFile
@@ -85,19 +85,11 @@ def _show(console: Console, found: Calibration, boards: Boards) -> None:
             highlight=False,
             markup=False,
         )
-    lens = found.lens
-    count = len(lens.distortion)
-    table = Table(
-        title=f"{lens.model}, {count} coefficients, {lens.width}x{lens.height}",
-        title_justify="left",
-    )
+    table = Table(title=lens_title(found.lens), title_justify="left")
     table.add_column("parameter")
     table.add_column("value", justify="right")
     table.add_column("standard deviation", justify="right")
-    values = [*(getattr(lens, name) for name in NAMES), *lens.distortion]
-    names = [*NAMES, *(f"distortion[{i}]" for i in range(count))]
-    for name, value, deviation in zip(names, values, found.deviations, strict=True):
-        digits = 2 if name in NAMES else 5
+    for name, value, deviation, digits in parameters(found):
         table.add_row(name, f"{value:.{digits}f}", f"{deviation:.{digits}f}")
     console.print(table)
     console.print(

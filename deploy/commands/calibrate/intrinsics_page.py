@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.intrinsics.calibrate import Calibration
-from calib.intrinsics.camera_file import NAMES
+from calib.intrinsics.camera_file import parameters
 from calib.intrinsics.fit import View
 from calib.intrinsics.images import Boards
 from calib.lens import Lens
@@ -73,10 +73,11 @@ def write_lens_page(path: Path, folder: Path, boards: Boards, found: Calibration
             "The first within a tenth of the best is taken.",
         ),
     ]
-    page.write(path, f"Lens of {folder.resolve().name}", sections, subtitle=_subtitle(lens))
+    page.write(path, f"Lens of {folder.resolve().name}", sections, subtitle=lens_title(lens))
 
 
-def _subtitle(lens: Lens) -> str:
+def lens_title(lens: Lens) -> str:
+    """Model, coefficients and image size in a few words."""
     return f"{lens.model}, {len(lens.distortion)} coefficients, {lens.width}x{lens.height}"
 
 
@@ -194,7 +195,7 @@ def flat_lens(lens: Lens, pixels: Array) -> Lens:
     but no wider than a plane can bear."""
     rays = lens.unproject(pixels)
     ahead = rays[rays[:, 2] > 0]
-    slope = np.abs(ahead[:, :2] / ahead[:, 2:]).max(axis=0)
+    slope = np.abs(ahead[:, :2] / ahead[:, 2:]).max(axis=0, initial=1e-3)
     fitting = np.min(_MARGIN * np.array([lens.width, lens.height]) / 2 / slope)
     focal = max(min(lens.fx, float(fitting)), lens.width / 2 / float(np.tan(_WIDEST)))
     centre = (lens.width - 1) / 2, (lens.height - 1) / 2
@@ -245,11 +246,8 @@ def _boards(boards: Boards, found: Calibration) -> str:
 
 
 def _parameters(found: Calibration) -> str:
-    lens = found.lens
-    values = [*(getattr(lens, name) for name in NAMES), *lens.distortion]
-    names = [*NAMES, *(f"distortion[{i}]" for i in range(len(lens.distortion)))]
     rows = [
-        (name, f"{value:.{2 if name in NAMES else 5}f}", f"{deviation:.2g}")
-        for name, value, deviation in zip(names, values, found.deviations, strict=True)
+        (name, f"{value:.{digits}f}", f"{deviation:.2g}")
+        for name, value, deviation, digits in parameters(found)
     ]
     return page.table(("parameter", "value", "standard deviation"), rows)

@@ -1,7 +1,7 @@
 """`octoview calibrate rig`: boards seen by several cameras in, where the cameras are out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -10,13 +10,15 @@ from rich.table import Table
 
 from calib.boards.parse import parse_board
 from calib.errors import BoardError
-from calib.extrinsics.calibrate import Mounted, RigCalibration, calibrate_rig
 from calib.extrinsics.sightings import find_sightings
 from calib.extrinsics.targets import load_targets
 from calib.rig import Camera, Rig, save_rig
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.log.channels import bucket_of_width
+
+if TYPE_CHECKING:
+    from calib.extrinsics.calibrate import Mounted, RigCalibration
 
 
 def rig(
@@ -41,6 +43,8 @@ def rig(
     Example: octoview calibrate rig pictures --lenses lenses --board chessboard:9x6:0.1
     --targets targets.yaml --out car.yaml
     """
+    from calib.extrinsics.calibrate import calibrate_rig  # scipy is slow to start
+
     target = parse_board(board)
     measured = load_targets(targets, target)
     with Ticker("looking for boards", None, "camera") as ticker:
@@ -73,7 +77,7 @@ def rig(
     console.print(f"wrote {out}: {len(cameras)} cameras", highlight=False, markup=False)
 
 
-def _show(console: Console, result: RigCalibration, skipped: dict[str, str]) -> None:
+def _show(console: Console, result: "RigCalibration", skipped: dict[str, str]) -> None:
     for name, reason in skipped.items():
         console.print(f"{name}: {reason}", highlight=False, markup=False)
     for name, error in result.outliers.items():
@@ -107,7 +111,7 @@ def _show(console: Console, result: RigCalibration, skipped: dict[str, str]) -> 
             )
 
 
-def _figures(result: RigCalibration, skipped: dict[str, str]) -> dict[str, object]:
+def _figures(result: "RigCalibration", skipped: dict[str, str]) -> dict[str, object]:
     return {
         "schema": "octoview.calibrate.rig/1",
         "rms_px": result.rms_px,
@@ -120,7 +124,7 @@ def _figures(result: RigCalibration, skipped: dict[str, str]) -> dict[str, objec
     }
 
 
-def _camera(one: Mounted) -> dict[str, object]:
+def _camera(one: "Mounted") -> dict[str, object]:
     pose, deviations = one.ego_from_camera, one.deviations
     return {
         "verified": one.doubt is None,

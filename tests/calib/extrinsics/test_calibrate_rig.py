@@ -117,3 +117,30 @@ def test_without_a_measured_board_there_is_no_rig() -> None:
     kept = tuple(s for s in scene.found.sightings if not s.instant.startswith("ground"))
     with pytest.raises(BoardError, match="no camera saw a measured board"):
         calibrate_rig(replace(scene.found, sightings=kept), scene.targets)
+
+
+def test_when_the_only_measured_board_contradicts_the_rest_it_is_said() -> None:
+    """Left out, it would leave nothing that holds the cameras to the vehicle."""
+    scene = boards_around(count=20)
+    targets = {"ground_0": scene.targets["ground_0"]}
+    rng = np.random.default_rng(0)
+    sightings = tuple(
+        replace(s, pixels=s.pixels + rng.normal(0, 60, s.pixels.shape))
+        if s.instant == "ground_0"
+        else s
+        for s in scene.found.sightings
+        if s.instant == "ground_0" or not s.instant.startswith("ground")
+    )
+    with pytest.raises(BoardError, match=r"does not close|no camera"):
+        calibrate_rig(replace(scene.found, sightings=sightings), targets)
+
+
+def test_boards_of_one_row_of_corners_leave_the_rig_open_and_it_is_said() -> None:
+    scene = boards_around(count=20)
+    rows = tuple(
+        replace(s, points=s.points[:9], pixels=s.pixels[:9])
+        for s in scene.found.sightings
+        if not s.instant.startswith("far")
+    )
+    with pytest.raises(BoardError, match=r"leave a pose open|does not close"):
+        calibrate_rig(replace(scene.found, sightings=rows), scene.targets)
