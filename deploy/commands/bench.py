@@ -1,40 +1,22 @@
 """`octoview bench`: how long a tick of the loop takes on this machine."""
 
-import hashlib
-import itertools
-import os
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from calib.rig import Camera, load_rig
-from deploy.bench.alternate import alternate, quartiles, ratio
-from deploy.bench.cold_start import cold_start
 from deploy.bench.compare import changes, differences, read_result
-from deploy.bench.single_image import single_image
+from deploy.bench.page import write_bench_page
+from deploy.bench.tick import DEADLINE_HZ, WARM_UP, measure
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
-from deploy.log.reader import EncodedImage
-from deploy.loop.engine import AUTO, load_engine, shipped_model
-from deploy.loop.frames import EncodedSet, FrameDecoder
-from deploy.loop.machine import machine
-from deploy.loop.pipeline import Pipeline
-from deploy.loop.preprocess import make_batches
-from deploy.loop.timing import StageTimer
-from deploy.native import is_built
+from deploy.commands.report_file import ReportFile
+from deploy.loop.engine import AUTO, shipped_model
 from deploy.sinks.report import latency_table
-
-SCHEMA = "octoview.bench/1"
-DEADLINE_HZ = 36.0
-WARM_UP = 5
-# Pictures per camera, taken in turn: an image equal to the one before would count as frozen.
-VARIANTS = 2
 
 app = typer.Typer()
 
@@ -52,14 +34,16 @@ def bench(
         typer.Option(help="Another ONNX model, run in turn with ours; may be repeated."),
     ] = None,
     json_file: JsonFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Time the loop on the hw2 rig with random images, from JPEG to the fused map, no sinks.
 
-    Example: octoview bench --ticks 200 --json bench.json
+    Example: octoview bench --ticks 200 --json bench.json --report bench.html
     """
     if context.invoked_subcommand:
         return
-    content = measure(model or shipped_model(), ticks, engine, peer or [])
+    with Ticker("measuring", WARM_UP + ticks, "tick") as ticker:
+        content = measure(model or shipped_model(), ticks, engine, peer or [], ticker.advance)
     console = Console()
     console.print(latency_table(content["latency_ms"]))
     calls = Table(title="Engine call by bucket, ms", title_justify="left")
@@ -84,7 +68,25 @@ def bench(
     )
     for line in _sentences(content):
         console.print(line, highlight=False, soft_wrap=True)
+    console.print(_growth(content["growth"]))
     write_json(json_file, content)
+    if report:
+        write_bench_page(report, content, _sentences(content))
+        print(f"wrote {report}")
+
+
+def _growth(content: dict[str, Any]) -> Table:
+    table = Table(title="Engine call by cameras and by size of one, ms", title_justify="left")
+    for heading in ("cameras", "p50", "each", "size", "p50", "per megapixel"):
+        table.add_column(heading, justify="right")
+    for by_count, by_size in zip_longest(content["cameras"], content["pixels"]):
+        count, ms = by_count["cameras"], by_count["seconds"]["p50"] * 1e3
+        cells = [str(count), f"{ms:.1f}", f"{ms / count:.1f}"]
+        if by_size:
+            (width, height), ms = by_size["size"], by_size["seconds"]["p50"] * 1e3
+            cells += [f"{width}x{height}", f"{ms:.1f}", f"{ms / (width * height / 1e6):.1f}"]
+        table.add_row(*cells)
+    return table
 
 
 def _sentences(content: dict[str, Any]) -> list[str]:
@@ -150,117 +152,3 @@ def compare(
         table.add_row(change.stage, *cells, f"{change.ratio:.3f}", verdict)
     Console().print(table)
     print(f"A: {first.model.engine}; B: {second.model.engine}")
-
-
-def measure(
-    model: Path, ticks: int, engine_name: str = AUTO, peers: list[Path] | None = None
-) -> dict[str, Any]:
-    """Figures of `ticks` ticks of the hw2 rig, as JSON. Raises EngineError for a bad model."""
-    load_before = round(os.getloadavg()[0], 2)
-    rig = load_rig("hw2")
-    engine = load_engine(model, engine=engine_name)
-    pipeline = Pipeline(rig, engine)
-    rng = np.random.default_rng(0)
-    images = {camera.name: [_random_jpeg(camera, rng) for _ in range(VARIANTS)] for camera in rig}
-
-    def encoded(index: int) -> EncodedSet:
-        stamp = round(index * 1e9 / DEADLINE_HZ)
-        variant = index % VARIANTS
-        frames = {
-            name: EncodedImage(name, stamp, variants[variant], "jpeg")
-            for name, variants in images.items()
-        }
-        return EncodedSet(index, stamp, frames, frozenset())
-
-    with Ticker("measuring", WARM_UP + ticks, "tick") as ticker:
-        for index in range(WARM_UP):
-            pipeline.tick(encoded(index))
-            ticker.advance("warming up")
-        timer = pipeline.timer = StageTimer()
-        for index in range(WARM_UP, WARM_UP + ticks):
-            pipeline.tick(encoded(index))
-            timer.end_tick()
-            ticker.advance()
-        buckets = {}
-        for batch in pipeline.batches:
-            calls = StageTimer()
-            for _ in range(min(ticks, 20)):
-                with calls.stage("engine"):
-                    engine.infer(batch.images)
-                calls.end_tick()
-            buckets[batch.bucket] = {"images": len(batch.cameras), **calls.summary()["engine"]}
-
-    rounds = min(ticks, 20)
-    numbers = itertools.count(WARM_UP + ticks)
-    in_turn = alternate(
-        {
-            "tick": lambda: pipeline.tick(encoded(next(numbers))),
-            "engine": lambda: [engine.infer(batch.images) for batch in pipeline.batches],
-        },
-        rounds,
-    )
-    frames = FrameDecoder(rig).decode(encoded(0))
-    preprocess = {}
-    if is_built():
-        native = make_batches(rig, engine.spec, "native")
-        reference = make_batches(rig, engine.spec, "reference")
-        preprocess = alternate(
-            {
-                "native": lambda: [batch.fill(frames) for batch in native],
-                "reference": lambda: [batch.fill(frames) for batch in reference],
-            },
-            rounds,
-        )
-    first = pipeline.batches[0]
-    image = frames.frames[first.cameras[0].name].image
-    assert image is not None
-    first.fill(frames)
-    seconds = [sum(tick.values()) for tick in timer.ticks]
-    stages = {
-        stage: [tick.get(stage, 0.0) * 1e3 for tick in timer.ticks] for stage in timer.ticks[0]
-    }
-    stages["tick"] = [second * 1e3 for second in seconds]
-    return {
-        "schema": SCHEMA,
-        "rig": rig.name,
-        "model": {
-            "file": model.name,
-            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-            "preset": engine.spec.preset,
-            "spec_hash": engine.spec.hash,
-            "engine": engine.name,
-            "threads": engine.threads,
-        },
-        "ticks": ticks,
-        "warm_up_ticks": WARM_UP,
-        "latency_ms": timer.summary(),
-        "quartiles_ms": {stage: quartiles(values) for stage, values in stages.items()},
-        "engine_ms": buckets,
-        "tick_over_engine": ratio(in_turn["tick"], in_turn["engine"]),
-        "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
-        if preprocess
-        else None,
-        "single_image": single_image(model, engine, first, image, peers or [], rounds),
-        "cold_start": cold_start(
-            model, engine_name, {name: variants[0] for name, variants in images.items()}
-        ),
-        "ticks_per_second": round(ticks / sum(seconds), 2),
-        "frames_per_second": round(ticks * len(rig) / sum(seconds), 2),
-        "deadline": {
-            "hz": DEADLINE_HZ,
-            "ms": round(1e3 / DEADLINE_HZ, 2),
-            "missed": sum(second > 1 / DEADLINE_HZ for second in seconds),
-        },
-        "load_before": load_before,
-        "machine": machine(),
-    }
-
-
-def _random_jpeg(camera: Camera, rng: np.random.Generator) -> bytes:
-    """Random blobs with a little noise: as hard to decode as a street, unlike pure noise."""
-    lens = camera.lens
-    blobs = rng.integers(0, 256, (lens.height // 40, lens.width // 40, 3), np.uint8)
-    size = lens.width, lens.height
-    image = cv2.resize(blobs, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
-    return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()

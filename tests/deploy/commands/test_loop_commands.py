@@ -112,10 +112,12 @@ def test_help_shows_an_example(octoview: Octoview, tmp_path: Path, verb: str):
 
 
 def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
-    done = octoview("bench", "--model", model, "--ticks", 3, "--json", "b.json")
+    done = octoview(
+        "bench", "--model", model, "--ticks", 3, "--json", "b.json", "--report", "b.html"
+    )
     assert done.code == 0, done.err
     content = json.loads((tmp_path / "b.json").read_text())
-    assert content["schema"] == "octoview.bench/1" and content["ticks"] == 3
+    assert content["schema"] == "octoview.bench/2" and content["ticks"] == 3
     assert {b: v["images"] for b, v in content["engine_ms"].items()} == {"large": 4, "small": 4}
     assert 0 <= content["deadline"]["missed"] <= 3
     assert content["frames_per_second"] == pytest.approx(8 * content["ticks_per_second"], rel=0.05)
@@ -126,6 +128,16 @@ def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     # The stand-in's only convolution: 1x1 from 3 colours to every class, at stride 4.
     assert one["floor"]["gmac"] == pytest.approx(160 * 120 * 3 * 12 / 1e9)
     assert "matrix peak" in done.out
+    grown = content["growth"]
+    assert [one["cameras"] for one in grown["cameras"]] == [1, 2, 4, 8, 16]
+    assert [one["size"] for one in grown["pixels"]] == [
+        *([320, 240], [640, 480]),
+        *([960, 720], [1280, 960]),
+    ]
+    html = (tmp_path / "b.html").read_text()
+    assert f"{content['latency_ms']['tick']['p50']:.0f} ms" in html
+    assert html.count("<circle") == 9 and "http" not in html.replace("http-equiv", "")
+    assert content["machine"]["cpu"] in html
 
 
 def test_doctor_tells_what_is_there(octoview: Octoview, tmp_path: Path):

@@ -1,0 +1,153 @@
+"""All that `octoview bench` measures of a model: the tick of the hw2 rig, its stages, the rest."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from calib.rig import Camera, load_rig
+from deploy.bench.alternate import alternate, quartiles, ratio
+from deploy.bench.cold_start import cold_start
+from deploy.bench.growth import growth
+from deploy.bench.single_image import single_image
+from deploy.log.reader import EncodedImage
+from deploy.loop.engine import AUTO, load_engine
+from deploy.loop.frames import EncodedSet, FrameDecoder
+from deploy.loop.machine import machine
+from deploy.loop.pipeline import Pipeline
+from deploy.loop.preprocess import make_batches
+from deploy.loop.timing import StageTimer
+from deploy.native import is_built
+
+SCHEMA = "octoview.bench/2"
+DEADLINE_HZ = 36.0
+WARM_UP = 5
+# Pictures per camera, taken in turn: an image equal to the one before would count as frozen.
+VARIANTS = 2
+GROWTH_ROUNDS = 5
+
+
+def measure(
+    model: Path,
+    ticks: int,
+    engine_name: str = AUTO,
+    peers: list[Path] | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Figures of `ticks` ticks of the hw2 rig, as JSON; `progress` is told of each tick.
+
+    Raises EngineError for a bad model or peer.
+    """
+    load_before = round(os.getloadavg()[0], 2)
+    rig = load_rig("hw2")
+    engine = load_engine(model, engine=engine_name)
+    pipeline = Pipeline(rig, engine)
+    rng = np.random.default_rng(0)
+    images = {camera.name: [_random_jpeg(camera, rng) for _ in range(VARIANTS)] for camera in rig}
+
+    def encoded(index: int) -> EncodedSet:
+        stamp = round(index * 1e9 / DEADLINE_HZ)
+        variant = index % VARIANTS
+        frames = {
+            name: EncodedImage(name, stamp, variants[variant], "jpeg")
+            for name, variants in images.items()
+        }
+        return EncodedSet(index, stamp, frames, frozenset())
+
+    for index in range(WARM_UP):
+        pipeline.tick(encoded(index))
+        progress("warming up")
+    timer = pipeline.timer = StageTimer()
+    for index in range(WARM_UP, WARM_UP + ticks):
+        pipeline.tick(encoded(index))
+        timer.end_tick()
+        progress("")
+    buckets = {}
+    for batch in pipeline.batches:
+        calls = StageTimer()
+        for _ in range(min(ticks, 20)):
+            with calls.stage("engine"):
+                engine.infer(batch.images)
+            calls.end_tick()
+        buckets[batch.bucket] = {"images": len(batch.cameras), **calls.summary()["engine"]}
+
+    rounds = min(ticks, 20)
+    numbers = itertools.count(WARM_UP + ticks)
+    in_turn = alternate(
+        {
+            "tick": lambda: pipeline.tick(encoded(next(numbers))),
+            "engine": lambda: [engine.infer(batch.images) for batch in pipeline.batches],
+        },
+        rounds,
+    )
+    frames = FrameDecoder(rig).decode(encoded(0))
+    preprocess = {}
+    if is_built():
+        native = make_batches(rig, engine.spec, "native")
+        reference = make_batches(rig, engine.spec, "reference")
+        preprocess = alternate(
+            {
+                "native": lambda: [batch.fill(frames) for batch in native],
+                "reference": lambda: [batch.fill(frames) for batch in reference],
+            },
+            rounds,
+        )
+    first = pipeline.batches[0]
+    image = frames.frames[first.cameras[0].name].image
+    assert image is not None
+    first.fill(frames)
+    seconds = [sum(tick.values()) for tick in timer.ticks]
+    stages = {
+        stage: [tick.get(stage, 0.0) * 1e3 for tick in timer.ticks] for stage in timer.ticks[0]
+    }
+    stages["tick"] = [second * 1e3 for second in seconds]
+    return {
+        "schema": SCHEMA,
+        "rig": rig.name,
+        "model": {
+            "file": model.name,
+            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "preset": engine.spec.preset,
+            "spec_hash": engine.spec.hash,
+            "engine": engine.name,
+            "threads": engine.threads,
+        },
+        "ticks": ticks,
+        "warm_up_ticks": WARM_UP,
+        "latency_ms": timer.summary(),
+        "quartiles_ms": {stage: quartiles(values) for stage, values in stages.items()},
+        "engine_ms": buckets,
+        "tick_over_engine": ratio(in_turn["tick"], in_turn["engine"]),
+        "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
+        if preprocess
+        else None,
+        "single_image": single_image(model, engine, first, image, peers or [], rounds),
+        "growth": growth(engine, first.images[:1], min(ticks, GROWTH_ROUNDS)),
+        "cold_start": cold_start(
+            model, engine_name, {name: variants[0] for name, variants in images.items()}
+        ),
+        "ticks_per_second": round(ticks / sum(seconds), 2),
+        "frames_per_second": round(ticks * len(rig) / sum(seconds), 2),
+        "deadline": {
+            "hz": DEADLINE_HZ,
+            "ms": round(1e3 / DEADLINE_HZ, 2),
+            "missed": sum(second > 1 / DEADLINE_HZ for second in seconds),
+        },
+        "load_before": load_before,
+        "machine": machine(),
+    }
+
+
+def _random_jpeg(camera: Camera, rng: np.random.Generator) -> bytes:
+    """Random blobs with a little noise: as hard to decode as a street, unlike pure noise."""
+    lens = camera.lens
+    blobs = rng.integers(0, 256, (lens.height // 40, lens.width // 40, 3), np.uint8)
+    size = lens.width, lens.height
+    image = cv2.resize(blobs, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+    return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
