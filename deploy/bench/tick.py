@@ -66,7 +66,7 @@ def measure(
     for index in range(WARM_UP, WARM_UP + ticks):
         pipeline.tick(encoded(index))
         timer.end_tick()
-        progress("")
+        progress("then ratios, growth and a cold start")
     buckets = {}
     for batch in pipeline.batches:
         calls = StageTimer()

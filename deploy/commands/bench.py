@@ -66,12 +66,13 @@ def bench(
         f"{computer['load_1min']}",
         highlight=False,
     )
-    for line in _sentences(content):
+    sentences = _sentences(content)
+    for line in sentences:
         console.print(line, highlight=False, soft_wrap=True)
     console.print(_growth(content["growth"]))
     write_json(json_file, content)
     if report:
-        write_bench_page(report, content, _sentences(content))
+        write_bench_page(report, content, sentences)
         print(f"wrote {report}")
 
 
