@@ -21,6 +21,7 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
+from export.int8 import to_signed
 from export.precision import check_half, to_half
 from export.tensorrt_file import EngineKey, model_hash, read_spec, write_engine
 from perception.spec import ModelSpec, TensorSpec
@@ -160,7 +161,9 @@ def _typed(
             f"{path}: has {'' if quantised else 'no '}Q/DQ pairs, so --precision {precision} "
             + ("is not for it; take int8" if quantised else "needs it quantised first")
         )
-    if precision != "fp16":
+    if precision == "int8":
+        return to_signed(model)
+    if precision == "fp32":
         return model
     progress("half precision")
     half = to_half(model)

@@ -1,17 +1,25 @@
 """`octoview export`: checkpoint to ONNX behind the parity gate, and ONNX to engine files."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
+from deploy.loop.engine import load_engine, runtimes
 from export.errors import ExportError
+from perception.data.dataset import open_dataset
+
+if TYPE_CHECKING:
+    from export.export import Engines, Int8Export
+    from export.parity import Infer, Parity
 
 
 class EngineName(str, Enum):
@@ -32,62 +40,166 @@ def export(
     out: Annotated[Path, typer.Option(help="File to write.")],
     engine: Annotated[EngineName, typer.Option(help="What the file is for.")] = EngineName.ONNX,
     precision: Annotated[
-        PrecisionName, typer.Option(help="Of an engine; int8 needs a quantised .onnx file.")
+        PrecisionName, typer.Option(help="An ONNX file takes fp32 or int8.")
     ] = PrecisionName.FP32,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Log or folder of images: parity on them, and the ranges of int8."),
+    ] = None,
+    evaluate: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:PATH of a dataset on which int8 may lose little; repeatable."),
+    ] = None,
     compute_capability: Annotated[
         list[str] | None,
         typer.Option(help='GPUs of a tensorrt-rtx engine, such as 8.9 or "8.9 12.0".'),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Write the network as ONNX, reload it, and compare it with torch; exit 1 if they differ.
+    """Write the network as ONNX, reload it, and compare it with torch in every engine of this
+    machine; exit 1, with nothing written, if they differ.
 
     With --engine, build its plans from that ONNX file. No GPU is needed.
 
     Example: octoview export runs/nano/weights.safetensors --out nano.onnx
+
+    Example: octoview export runs/nano/weights.safetensors --precision int8 --images drive.mcap
+    --evaluate camvid:CamVid/val --out nano.int8.onnx
 
     Example: octoview export nano.onnx --engine tensorrt-rtx --compute-capability "8.9 12.0"
     --precision fp16 --out nano.engine
     """
     capabilities = " ".join(compute_capability or ()).replace(",", " ").split()
     if engine is EngineName.ONNX:
-        if capabilities or precision is not PrecisionName.FP32:
+        if capabilities or precision is PrecisionName.FP16:
             raise ExportError(
-                "--precision and --compute-capability are of an engine; add --engine tensorrt-rtx"
+                "--precision fp16 and --compute-capability are of an engine; add "
+                "--engine tensorrt-rtx"
             )
-        _export_onnx(checkpoint, out, json_file)
+        if precision is PrecisionName.INT8:
+            _export_int8(checkpoint, out, images, evaluate or [], json_file)
+        else:
+            _export_onnx(checkpoint, out, images, json_file)
     elif checkpoint.suffix == ".safetensors":
         with TemporaryDirectory() as folder:
             model = Path(folder) / f"{checkpoint.stem}.onnx"
-            _export_onnx(checkpoint, model, None)
+            _export_onnx(checkpoint, model, images, None)
             _export_engine(model, out, engine, precision, capabilities, json_file)
     else:
         _export_engine(checkpoint, out, engine, precision, capabilities, json_file)
 
 
-def _export_onnx(checkpoint: Path, out: Path, json_file: Path | None) -> None:
+def _export_onnx(checkpoint: Path, out: Path, images: Path | None, json_file: Path | None) -> None:
     try:
+        from deploy.commands.road_images import road_images
         from export.export import export_onnx
+        from perception.checkpoint import load_network
     except ImportError as error:
         raise ExportError(
             f"export needs the module '{error.name}'; install octoview[train]"
         ) from error
 
-    parity = export_onnx(checkpoint, out)
-    table = Table("measure", "ONNX Runtime against torch, FP32", title=f"Parity of {out}")
-    table.add_row("images", str(parity.images))
-    table.add_row("scene logits, largest error", f"{parity.scene_largest_error:.2g}")
-    table.add_row("scene logits, mean error", f"{parity.scene_mean_error:.2g}")
-    table.add_row("scene classes equal", f"{parity.scene_agreement:.6f}")
-    table.add_row("objects matched", f"{parity.objects_matched} of {parity.objects}")
-    Console().print(table)
-    write_json(json_file, asdict(parity))
-    for failure in parity.failures:
+    batches = road_images(images, load_network(checkpoint)[1]) if images else None
+    parities = export_onnx(checkpoint, out, batches, _engines())
+    Console().print(_parity_table(parities, f"{out}, FP32, against torch"))
+    write_json(json_file, {name: asdict(parity) for name, parity in parities.items()})
+    _finish(out, [f"{n}: {f}" for n, parity in parities.items() for f in parity.failures])
+
+
+def _export_int8(
+    checkpoint: Path, out: Path, images: Path | None, evaluate: list[str], json_file: Path | None
+) -> None:
+    if checkpoint.suffix != ".safetensors":
+        raise ExportError(f"{checkpoint}: --precision int8 starts from weights (.safetensors)")
+    if images is None or not evaluate:
+        raise ExportError(
+            "--precision int8 needs --images (a log or a folder, for the ranges) and --evaluate "
+            "(annotated images, such as camvid:CamVid/val)"
+        )
+    try:
+        from deploy.commands.road_images import road_images
+        from export.export import export_int8
+        from perception.checkpoint import load_network
+    except ImportError as error:
+        raise ExportError(
+            f"export needs the module '{error.name}'; install octoview[train]"
+        ) from error
+
+    datasets = [open_dataset(text) for text in evaluate]
+    batches = road_images(images, load_network(checkpoint)[1])
+    with Console(stderr=True).status("INT8") as status:
+        result = export_int8(checkpoint, out, batches, datasets, _engines(), status.update)
+    console = Console()
+    console.print(_choice_table(result))
+    console.print(_parity_table(result.parities, f"{out}, INT8, against torch in FP32"))
+    console.print(_accuracy_table(result))
+    write_json(json_file, asdict(result))
+    _finish(out, result.failures)
+
+
+def _engines() -> "Engines":
+    """Every engine that this machine has."""
+
+    def load(name: str, path: Path) -> "Infer":
+        return load_engine(path, engine=name).infer
+
+    here = [runtime.name for runtime in runtimes() if runtime.missing is None]
+    return {name: partial(load, name) for name in here}
+
+
+def _finish(out: Path, failures: list[str]) -> None:
+    for failure in failures:
         print(f"parity: {failure}")
-    if parity.failures:
+    if failures:
         print(f"{out} was not written")
         raise typer.Exit(1)
     print(f"wrote {out}")
+
+
+def _parity_table(parities: "dict[str, Parity]", title: str) -> Table:
+    table = Table("measure", *parities, title=f"Parity of {title}", title_justify="left")
+    found = list(parities.values())
+
+    def row(name: str, value: "Callable[[Parity], str]") -> None:
+        table.add_row(name, *map(value, found))
+
+    row("images", lambda p: str(p.images))
+    for output in found[0].errors:
+        table.add_row(
+            f"{output}, largest error", *(f"{p.errors[output].largest:.2g}" for p in found)
+        )
+        table.add_row(f"{output}, mean error", *(f"{p.errors[output].mean:.2g}" for p in found))
+    row("scene classes equal", lambda p: f"{p.scene_agreement:.5f}")
+    row("IoU of the masks", lambda p: f"{p.mask_iou:.5f}")
+    row("objects matched", lambda p: f"{p.objects_matched} of {p.objects}")
+    return table
+
+
+def _choice_table(result: "Int8Export") -> Table:
+    """What was tried: likeness to FP32 on images that gave no ranges."""
+    table = Table("tried", "likeness to FP32", title="Ranges and layers", title_justify="left")
+    chosen = result.quantised
+    for method, score in chosen.scores.items():
+        mark = " (taken)" if method == chosen.method else ""
+        table.add_row(f"ranges by {method}{mark}", f"{score:.4f}")
+    table.add_section()
+    for group, gain in sorted(chosen.gains.items(), key=lambda item: -item[1])[:5]:
+        mark = " (taken)" if group in chosen.in_float else ""
+        table.add_row(f"{group} in float{mark}", f"{gain:+.4f}")
+    return table
+
+
+def _accuracy_table(result: "Int8Export") -> Table:
+    table = Table("scores", "images", title="What INT8 changes", title_justify="left")
+    for heading in ("FP32", "INT8", "change"):
+        table.add_column(heading, justify="right")
+    for change in result.changes:
+        for name in ("mean_iou", "map50"):
+            before, after = getattr(change, name)
+            if before == before:  # NaN where the dataset has no such labels
+                numbers = (f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}")
+                table.add_row(f"{change.dataset}, {name}", str(change.images), *numbers)
+    return table
 
 
 def _export_engine(

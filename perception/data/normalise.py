@@ -22,3 +22,11 @@ def padding_colour(spec: ModelSpec) -> tuple[int, int, int]:
     """BGR bytes nearest to `spec.mean`, which normalise to about zero: the letterbox colour."""
     red, green, blue = (round(255 * value) for value in spec.mean)
     return blue, green, red
+
+
+def denormalise(tensor: npt.NDArray[np.float32], spec: ModelSpec) -> npt.NDArray[np.float32]:
+    """(3 * frames, ...) as the network takes it to RGB of 0 to 255, the inverse of `normalise`."""
+    shape = (len(tensor),) + (1,) * (tensor.ndim - 1)
+    mean = np.array(spec.mean * spec.frames, np.float32).reshape(shape)
+    std = np.array(spec.std * spec.frames, np.float32).reshape(shape)
+    return 255 * (tensor * std + mean)

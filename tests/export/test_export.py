@@ -130,9 +130,9 @@ def test_export_leaves_a_file_only_when_the_gate_passes(
         patch.setattr(
             "export.export.write_onnx", lambda _, target, __: target.write_bytes(other.read_bytes())
         )
-        assert export_onnx(checkpoint, path).failures
+        assert export_onnx(checkpoint, path)["onnxruntime"].failures
         assert sorted(p.name for p in tmp_path.iterdir()) == ["nano.safetensors", "other.onnx"]
-    assert export_onnx(checkpoint, path).failures == ()
+    assert export_onnx(checkpoint, path)["onnxruntime"].failures == ()
     assert path.is_file()
 
 
@@ -148,7 +148,7 @@ def test_training_images_go_along(network: OctoNet, tmp_path: Path) -> None:
     save_network(network, checkpoint)
     tensors, header = load_tensors(checkpoint)
     save_tensors(tensors, header | {TRAINED_ON_KEY: "0123456789abcdef"}, checkpoint)
-    assert export_onnx(checkpoint, path).failures == ()
+    assert export_onnx(checkpoint, path)["onnxruntime"].failures == ()
     metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert metadata[TRAINED_ON_KEY] == "0123456789abcdef"
     assert ModelSpec.from_json(metadata[SPEC_KEY]) == SPEC

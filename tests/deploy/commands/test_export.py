@@ -37,6 +37,7 @@ def test_an_onnx_file_becomes_an_engine(octoview: Octoview, model: Path, tmp_pat
         ((*RTX, "--compute-capability", "9.0"), "--compute-capability 9.0: tensorrt_rtx"),
         ((*RTX, "--compute-capability", "8.9", "--precision", "int8"), "has no Q/DQ pairs"),
         (("--precision", "fp16"), "add --engine tensorrt-rtx"),
+        (("--precision", "int8"), "--precision int8 starts from weights (.safetensors)"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_written(
