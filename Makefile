@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench native sanitize weights clean
+.PHONY: demo test lint bench soak native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -16,6 +16,10 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/runtime.stamp
 	$(BIN)/octoview bench --json out/bench.json
+
+# Memory of a replay of 10,000 ticks; half an hour and more.
+soak: $(VENV)/runtime.stamp
+	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
 
 # The kernels' own C++ tests, fast and under the sanitizers.
 native:
