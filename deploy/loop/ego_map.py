@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Length, width, height in metres assumed for an object, since the network gives only its place.
+# Length, width, height in metres of an object of average height; its box scales them.
 SIZE_PRIORS: dict[str, tuple[float, float, float]] = {
     "vehicle": (4.5, 1.9, 1.6),
     "pedestrian": (0.6, 0.6, 1.75),
@@ -50,8 +50,8 @@ class GridSpec:
 class MapObject:
     """One object on the ground plane, seen by one or more cameras.
 
-    `x`, `y`: centre of its footprint, ego frame, metres. `sigma`: how far off that may be for the
-    cameras' resolution there, metres. `size`: length, width, height from SIZE_PRIORS.
+    `x`, `y`: centre of its footprint, ego frame, metres. `sigma`: standard deviation of that
+    along the ray, where it is largest, metres. `size`: length, width, height in metres.
     """
 
     label: str
@@ -60,10 +60,7 @@ class MapObject:
     y: float
     sigma: float
     cameras: tuple[str, ...]
-
-    @property
-    def size(self) -> tuple[float, float, float]:
-        return SIZE_PRIORS.get(self.label, (1.0, 1.0, 1.0))
+    size: tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def ground_scores(ego: EgoMap) -> dict[str, float]:
 
 
 def vehicle_map(*places: tuple[float, float]) -> EgoMap:
-    things = tuple(MapObject("vehicle", 0.9, x, y, 0.5, ("main",)) for x, y in places)
+    size = (4.5, 1.9, 1.6)
+    things = tuple(MapObject("vehicle", 0.9, x, y, 0.5, ("main",), size) for x, y in places)
     return replace(ground_map(), objects=things)
 
 

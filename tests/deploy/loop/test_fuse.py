@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from calib.rig import Camera, load_rig
 from deploy.loop.decode import CameraResult, Detection
 from deploy.loop.ego_map import GridSpec, MapObject
-from deploy.loop.fuse import MAX_RANGE_M, Fuser, on_ground
+from deploy.loop.fuse import Fuser
+from deploy.loop.locate import HEIGHT, MAX_RANGE_M, NEAR_TO_MIDDLE, on_ground
 from deploy.loop.preprocess import make_batches
 from perception.spec import PRESETS
 
@@ -49,13 +50,21 @@ def seen_by(camera: Camera, wall_beyond: float = math.inf) -> CameraResult:
 
 
 def detections(label: str, x: float, y: float, score: float = 0.9) -> dict[str, list[Detection]]:
-    """What every camera that sees the ground point reports of an object there."""
+    """What every camera that sees the ground point reports of an object there: the box spans the
+    near face of a thing as high as its class."""
     found = {}
     for camera in RIG:
-        pixel, visible = camera.project(np.array([x, y, 0.0]))
+        middle = np.array([x, y, 0.0])
+        pixel, visible = camera.project(middle)
+        away = middle[:2] - camera.ego_from_camera[:2, 3]
+        near = middle[:2] - NEAR_TO_MIDDLE[label][0] * away / np.hypot(*away)
+        heights = (0.0, HEIGHT[label][0])
+        (_, v1), (_, v0) = camera.project(np.array([(*near, z) for z in heights]))[0].tolist()
         if visible:
             u, v = pixel.tolist()
-            found[camera.name] = [Detection(label, score, (u - 9, v - 9, u + 9, v + 1), (u, v))]
+            last_x, last_y = camera.lens.width - 1, camera.lens.height - 1
+            edges = (max(u - 9, 0.0), max(v0, 0.0), min(u + 9, last_x), min(v1, last_y))
+            found[camera.name] = [Detection(label, score, edges, (u, v))]
     return found
 
 
@@ -150,6 +159,7 @@ def test_the_camera_that_sees_finer_counts_for_more():
     st.floats(-18, 18),
 )
 def test_an_object_is_reported_once_and_where_it_is(label: str, x: float, y: float):
+    assume(all(math.dist((x, y), camera.ego_from_camera[:2, 3]) > 3 for camera in RIG))
     found = detections(label, x, y)
     assume(found)
     (thing,) = fuse_objects(found)
@@ -176,17 +186,20 @@ def test_other_classes_do_not_merge():
 
 
 def test_the_camera_that_measures_finer_decides_where_an_object_is():
-    """Both cameras are off by three network pixels, which are metres for one of them."""
-    found = detections("vehicle", 30.0, 0.0)
+    """Both cameras are off by two network pixels, which are many metres for one of them."""
+    found = detections("vehicle", 50.0, 0.0)
     for camera in ("narrow", "wide"):
         (one,) = found[camera]
+        down = 2 / LETTERBOXES[camera].scale[1]
         u, v = one.ground_point
-        moved = (u, v + 3 / LETTERBOXES[camera].scale[1])
-        found[camera] = [Detection("vehicle", 0.9, one.box, moved)]
-    alone = {name: fuse_objects({name: found[name]})[0].x for name in ("narrow", "wide")}
+        x0, y0, x1, y1 = one.box
+        moved = Detection("vehicle", 0.9, (x0, y0 + down, x1, y1 + down), (u, v + down))
+        found[camera] = [moved]
+    alone = {name: fuse_objects({name: found[name]})[0] for name in ("narrow", "wide")}
     (together,) = fuse_objects({name: found[name] for name in ("narrow", "wide")})
-    assert abs(alone["wide"] - 30) > 3 > 2 * abs(alone["narrow"] - 30)
-    assert abs(together.x - alone["narrow"]) < 0.2 * abs(together.x - alone["wide"])
+    assert alone["narrow"].sigma < alone["wide"].sigma
+    assert abs(together.x - alone["narrow"].x) < abs(together.x - alone["wide"].x)
+    assert together.sigma < alone["narrow"].sigma
 
 
 def main_sees(*vehicles: tuple[float, float, float]) -> tuple[MapObject, ...]:

@@ -94,7 +94,7 @@ def test_an_object_is_drawn_at_its_place_and_unseen_cells_are_not_free():
     rig = ring_of_cameras(4)
     view = BirdsEye(rig, GRID, 600, 900)
     frames = tick(rig).frames
-    thing = MapObject("vehicle", 0.9, 20.0, -8.0, 0.5, ("c0",))
+    thing = MapObject("vehicle", 0.9, 20.0, -8.0, 0.5, ("c0",), (4.5, 1.9, 1.6))
     without = view.draw(empty_map(), frames).astype(int)
     with_it = view.draw(empty_map(objects=(thing,)), frames).astype(int)
     u, v = view.pixels(np.array([20.0, -8.0]))

@@ -1,0 +1,102 @@
+"""Associate: one object for each thing, whoever saw it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from deploy.loop.locate import Sighting
+
+# Two places are one within so many sigmas of their difference: 99.7 % in two dimensions.
+MAX_SIGMAS = 3.4
+# Apart from noise, two cameras see different sides of one thing; metres by class.
+SIDES_M = {"vehicle": 0.6, "cyclist": 0.3, "pedestrian": 0.2}
+# However unsure both are, further apart they are two.
+MAX_APART_M = {"vehicle": 6.0, "cyclist": 3.0, "pedestrian": 3.0}
+# Two vehicles would overlap if they stood within this ellipse and so many sigmas of each other:
+# half axes in metres along our heading, as most traffic goes, and across it.
+BODY_M = (3.2, 1.6)
+OVERLAP_SIGMAS, MAX_OVERLAP_M = 1.4, 5.0
+_NEVER = 1e6
+
+
+def associate(cameras: Iterable[list[Sighting]]) -> list[Sighting]:
+    """The things that several cameras saw, nearest first, each weighted by certainty.
+
+    Camera by camera, what it saw is matched one to one with what is known (Kuhn 1955), by distance
+    in sigmas: a camera reports different things. Where it reports one vehicle twice all the same,
+    the better score stays.
+    """
+    known: list[Sighting] = []
+    for seen in cameras:
+        pairs = match(known, seen)
+        new = [s for i, s in enumerate(seen) if i not in pairs.values()]
+        known = [_merged(k, seen[pairs[i]]) if i in pairs else k for i, k in enumerate(known)]
+        known += new
+    apart = _without_overlaps(known)
+    return sorted(apart, key=lambda s: math.hypot(*s.position))
+
+
+def match(known: list[Sighting], seen: list[Sighting]) -> dict[int, int]:
+    """Index into `seen` by index into `known`: the pairs of one class of least distance in
+    sigmas, all together; pairs too far apart are none."""
+    if not known or not seen:
+        return {}
+    apart = np.array([k.position for k in known])[:, None] - np.array([s.position for s in seen])
+    sides = np.array([SIDES_M.get(k.label, 0.5) for k in known])[:, None, None, None] ** 2
+    covariance = (
+        np.array([k.covariance for k in known])[:, None]
+        + np.array([s.covariance for s in seen])[None]
+        + sides * np.eye(2)
+    )
+    sigmas = mahalanobis(apart, covariance)
+    limit = np.array([MAX_APART_M.get(k.label, 3.0) for k in known])[:, None]
+    labels = np.array([k.label for k in known])[:, None] == np.array([s.label for s in seen])
+    near = labels & (sigmas <= MAX_SIGMAS) & (np.linalg.norm(apart, axis=-1) <= limit)
+    rows, columns = linear_sum_assignment(np.where(near, sigmas, _NEVER))
+    good = near[rows, columns]
+    return dict(zip(rows[good].tolist(), columns[good].tolist(), strict=True))
+
+
+def mahalanobis(
+    offset: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Length of offsets (..., 2) in sigmas of covariances (..., 2, 2)."""
+    a, b, d = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
+    x, y = offset[..., 0], offset[..., 1]
+    squared = (d * x * x - 2 * b * x * y + a * y * y) / (a * d - b * b)
+    return np.sqrt(np.maximum(squared, 0))
+
+
+def _merged(a: Sighting, b: Sighting) -> Sighting:
+    mine, theirs = np.linalg.inv(a.covariance), np.linalg.inv(b.covariance)
+    covariance = np.linalg.inv(mine + theirs)
+    better, other = (a, b) if a.sigma <= b.sigma else (b, a)
+    return replace(
+        a,
+        score=max(a.score, b.score),
+        position=covariance @ (mine @ a.position + theirs @ b.position),
+        covariance=covariance,
+        height=other.height if better.height is None else better.height,
+        cameras=tuple(sorted({*a.cameras, *b.cameras})),
+    )
+
+
+def _without_overlaps(sightings: list[Sighting]) -> list[Sighting]:
+    """The sightings without the vehicles that stand in one of a better score."""
+    kept: list[Sighting] = []
+    for candidate in sorted(sightings, key=lambda s: -s.score):
+        if not any(_overlap(known, candidate) for known in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _overlap(a: Sighting, b: Sighting) -> bool:
+    if not a.label == b.label == "vehicle":
+        return False
+    offset = b.position - a.position
+    covariance = OVERLAP_SIGMAS**2 * (a.covariance + b.covariance) + np.diag(np.square(BODY_M))
+    return math.hypot(*offset) <= MAX_OVERLAP_M and bool(mahalanobis(offset, covariance) < 1)
