@@ -1,5 +1,6 @@
 """The loop's result in the ego frame: a bird's-eye drivable grid and one object list in metres."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,16 @@ class GridSpec:
         """Ego points (rows + 1, columns + 1, 3) of the cell corners, z = 0."""
         rows, columns = self.shape
         return self._points(np.arange(columns + 1.0), np.arange(rows + 1.0))
+
+    def rectangle(self, x: float, y: float, length: float, width: float) -> tuple[slice, slice]:
+        """Rows and columns of the cells whose centres lie in a rectangle along x around x, y."""
+
+        def inside(middle: float, side: float, low: float) -> slice:
+            ends = (middle - side / 2 - low, middle + side / 2 - low)
+            first, last = (max(0, math.ceil(end / self.cell - 0.5)) for end in ends)
+            return slice(first, last)
+
+        return inside(y, width, self.y_min), inside(x, length, self.x_min)
 
     def _points(self, columns: NDArray, rows: NDArray) -> NDArray[np.float64]:
         x, y = np.meshgrid(self.x_min + columns * self.cell, self.y_min + rows * self.cell)

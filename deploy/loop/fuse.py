@@ -24,6 +24,9 @@ MIN_FOOTPRINT = 0.01
 # Below this the pixel may show something standing, which hides the ground behind it. At 0.5 two
 # thirds more cells are wrongly called free (docs/ego-map.md).
 MIN_GROUND = 0.85
+# Cameras look in below the bodies of vehicles, at ground that is not free. Of a footprint along our
+# heading, the inner share is taken for not drivable, the rest for unknown: it may be misplaced.
+INNER_FOOTPRINT = 0.6
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ class Fuser:
     def fuse(self, results: dict[str, CameraResult]) -> EgoMap:
         """One map from the results of the cameras that have one."""
         drivable, seen = self._drivable(results)
-        things = associate(locate(self._rig[name], seen_by) for name, seen_by in results.items())
-        return EgoMap(self.grid, drivable, seen, tuple(_map_object(thing) for thing in things))
+        things = associate(locate(self._rig[name], result) for name, result in results.items())
+        objects = tuple(_map_object(thing) for thing in things)
+        _stand(self.grid, objects, drivable, seen)
+        return EgoMap(self.grid, drivable, seen, objects)
 
     def _drivable(
         self, results: dict[str, CameraResult]
@@ -95,6 +100,21 @@ def ground_view(camera: Camera, batch: Batch, spec: ModelSpec, grid: GridSpec) -
     centres[~visible] = 0
     x, y = (np.ascontiguousarray(centres[..., axis], np.float32) for axis in (0, 1))
     return GroundView(x, y, weight.astype(np.float32))
+
+
+def _stand(
+    grid: GridSpec,
+    objects: tuple[MapObject, ...],
+    drivable: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+) -> None:
+    """Take the ground below the objects out of `drivable` and `seen`."""
+    before = seen.copy()
+    for share in (1.0, INNER_FOOTPRINT):  # the inner parts last, whatever the order of objects
+        for thing in objects:
+            cells = grid.rectangle(thing.x, thing.y, thing.size[0] * share, thing.size[1] * share)
+            seen[cells] = before[cells] if share < 1 else False
+            drivable[cells] = 0
 
 
 def _map_object(s: Sighting) -> MapObject:

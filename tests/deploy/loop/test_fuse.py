@@ -1,6 +1,7 @@
 """Fusion against a world whose ground truth is known exactly, through the hw2 rig's lenses."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,38 @@ def test_something_standing_hides_the_ground_behind_it():
     away = np.hypot(*np.moveaxis(ego.grid.centres()[..., :2], -1, 0))
     assert not ego.seen[away > 20].any()  # one pixel of the rear camera is 3.5 m long there
     assert ego.seen[(away > 6) & (away < 13)].mean() > 0.9
+
+
+def test_the_ground_below_a_vehicle_is_never_free():
+    """Cameras see ground below its body, and all around it, and call both drivable."""
+    results = {}
+    found = detections("vehicle", 15.0, 1.0)
+    for camera in RIG:
+        seen = seen_by(camera)
+        results[camera.name] = replace(seen, objects=tuple(found.get(camera.name, ())))
+    ego = FUSER.fuse(results)
+    centres = ego.grid.centres()
+    along, across = np.abs(centres[..., 0] - 15), np.abs(centres[..., 1] - 1)
+    (car,) = ego.objects
+    below = (along < 0.48 * car.size[0]) & (across < 0.48 * car.size[1])
+    middle = (along < 0.2 * car.size[0]) & (across < 0.2 * car.size[1])
+    assert below.sum() > 100 and not ego.drivable[below].any()
+    assert ego.seen[middle].all() and not ego.seen[below].all()
+    around = (across < 2.5) & (along < 4) & ~((along < 2.6) & (across < 1.2))
+    assert ego.seen[around].all() and (ego.drivable[around] > 0.5).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-30, 50), st.floats(-30, 30), st.floats(0.1, 12), st.floats(0.1, 3))
+def test_a_rectangle_holds_the_cells_whose_centres_lie_in_it(
+    x: float, y: float, length: float, width: float
+):
+    grid = GridSpec()
+    marked = np.zeros(grid.shape, bool)
+    marked[grid.rectangle(x, y, length, width)] = True
+    from_middle = np.abs(grid.centres()[..., :2] - (x, y)) - (length / 2, width / 2)
+    assert marked[(from_middle < -1e-9).all(axis=-1)].all()
+    assert not marked[(from_middle > 1e-9).any(axis=-1)].any()
 
 
 def test_the_camera_that_sees_finer_counts_for_more():
