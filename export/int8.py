@@ -33,10 +33,8 @@ from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
 from export.errors import ExportError
 from perception.data.normalise import denormalise
-from perception.spec import ModelSpec
+from perception.spec import QUANTISATION_KEY, ModelSpec
 
-QUANTISATION_KEY = "octoview.quantisation"
-"""Metadata key of an INT8 file under which JSON of its `Quantised` stands."""
 LEAST_IMAGES = 16
 """Images that show something; fewer know too little of the ranges."""
 

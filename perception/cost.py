@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds an image, and parameters.
+"""What a network costs: multiply-adds and bytes an image, and parameters.
 
 Counted are convolutions with their biases, batch norm folded into them as it is when the network
 runs: all of the arithmetic but about a hundredth. Torch and ONNX give equal numbers.
@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perception.spec import ModelSpec
 
@@ -22,6 +22,9 @@ class Cost:
     parameters: int
     macs: dict[str, int]
     """Multiply-adds of one image by bucket of the spec."""
+    traffic: dict[str, int]
+    """Bytes that one image's convolutions read and write, by bucket: weights, inputs and outputs
+    once each, four bytes a number, or one where it is quantised."""
 
     def gmac_per_image(self, images_by_bucket: Mapping[str, int]) -> float:
         """Mean over images of these buckets, in units of 1e9. One GMAC is two GFLOP."""
@@ -38,18 +41,32 @@ class Cost:
         }
 
 
-# A convolution: shape of its kernel (outputs, inputs / groups, rows, columns) and of its output.
-_Convolution = tuple[Sequence[int], Sequence[int]]
+class _Convolution(NamedTuple):
+    kernel: Sequence[int]
+    """Outputs, inputs / groups, rows, columns."""
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    bytes_in: int = 4
+    """A number of the kernel and of the inputs."""
+    bytes_out: int = 4
 
 
 def _cost(by_bucket: Mapping[str, list[_Convolution]]) -> Cost:
     macs = {
-        bucket: sum(math.prod(out) * math.prod(kernel[1:]) for kernel, out in convolutions)
+        bucket: sum(math.prod(c.outputs) * math.prod(c.kernel[1:]) for c in convolutions)
+        for bucket, convolutions in by_bucket.items()
+    }
+    traffic = {
+        bucket: sum(
+            (math.prod(c.kernel) + math.prod(c.inputs)) * c.bytes_in
+            + math.prod(c.outputs) * c.bytes_out
+            for c in convolutions
+        )
         for bucket, convolutions in by_bucket.items()
     }
     any_bucket = next(iter(by_bucket.values()))
-    parameters = sum(math.prod(kernel) + kernel[0] for kernel, _ in any_bucket)
-    return Cost(parameters, macs)
+    parameters = sum(math.prod(c.kernel) + c.kernel[0] for c in any_bucket)
+    return Cost(parameters, macs, traffic)
 
 
 def cost_of_network(network: "OctoNet") -> Cost:
@@ -62,7 +79,9 @@ def cost_of_network(network: "OctoNet") -> Cost:
     for module in twin.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(
-                lambda conv, _, out: found.append((tuple(conv.weight.shape), tuple(out.shape)))
+                lambda conv, given, out: found.append(
+                    _Convolution(conv.weight.shape, given[0].shape, out.shape)
+                )
             )
     by_bucket = {}
     for name, size in network.spec.buckets.items():
@@ -88,10 +107,24 @@ def cost_of_onnx(path: Path, spec: ModelSpec) -> Cost:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         shapes = {
             value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-            for value in (*graph.value_info, *graph.output)
+            for value in (*graph.input, *graph.value_info, *graph.output)
         } | {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+        quantised = {
+            name
+            for node in graph.node
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+            for name in (node.input[0], node.output[0])
+        }
+        # A ReLU runs in its convolution, and what it gives is what is written.
+        relus = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "Relu"}
         by_bucket[name] = [
-            (shapes[node.input[1]], shapes[node.output[0]])
+            _Convolution(
+                shapes[node.input[1]],
+                shapes[node.input[0]],
+                shapes[node.output[0]],
+                bytes_in=1 if node.input[0] in quantised else 4,
+                bytes_out=1 if relus.get(node.output[0], node.output[0]) in quantised else 4,
+            )
             for node in graph.node
             if node.op_type == "Conv"
         ]

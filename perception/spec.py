@@ -19,6 +19,8 @@ SPEC_KEY = "octoview.spec"
 """Metadata key of an artefact under which its spec's JSON stands."""
 SPEC_HASH_KEY = "octoview.spec_hash"
 """Metadata key under which the hash of that JSON stands."""
+QUANTISATION_KEY = "octoview.quantisation"
+"""Metadata key of an INT8 artefact under which JSON of how it was quantised stands."""
 TRAINED_ON_KEY = "octoview.trained_on"
 """Metadata key under which the fingerprints of all training images stand, end to end."""
 

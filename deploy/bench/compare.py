@@ -21,9 +21,9 @@ class _Machine(BaseModel):
 
 
 class _Model(BaseModel):
-    preset: str
+    file: str
+    precision: str
     spec_hash: str
-    sha256: str
     engine: str
     threads: int
 
@@ -71,14 +71,14 @@ def read_result(path: Path) -> Result:
 
 
 def differences(a: Result, b: Result) -> list[str]:
-    """Why the two can't be compared; empty if they can. Engines and threads may differ."""
+    """Why the two can't be compared; empty if they can. Engines, threads, precision and weights
+    may differ."""
     pairs = {
         "rig": (a.rig, b.rig),
         "processor": (a.machine.cpu, b.machine.cpu),
         "cores": (a.machine.physical_cores, b.machine.physical_cores),
         "logical processors": (a.machine.logical_cpus, b.machine.logical_cpus),
         "input and classes of the model": (a.model.spec_hash[:12], b.model.spec_hash[:12]),
-        "model file": (a.model.sha256[:12], b.model.sha256[:12]),
     }
     return [f"{name}: {x} and {y}" for name, (x, y) in pairs.items() if x != y]
 

@@ -1,4 +1,5 @@
-"""The floor: what a model's arithmetic costs at the speed of this machine's matrix product."""
+"""The floor: what a model's arithmetic costs at the speed of this machine's matrix product, and
+what its bytes cost at the speed of its memory."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,22 @@ from deploy.errors import EngineError
 
 SIDE = 2048
 """Rows and columns: long enough a product that waking the threads does not count."""
+
+
+class MemoryCopy:
+    """A copy of more than the caches hold, a share for each thread."""
+
+    _SHARE = 64 * 2**20
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "copy")
+        self._shares = [np.ones((2, self._SHARE), np.uint8) for _ in range(threads)]
+        self.bytes = 2 * self._SHARE * threads
+        """Read and written in one run."""
+
+    def run(self) -> None:
+        """One copy."""
+        list(self._pool.map(lambda share: np.copyto(share[1], share[0]), self._shares))
 
 
 class MatrixProduct:

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deploy.bench.alternate import alternate, quartiles, ratio
-from deploy.bench.floor import MatrixProduct
+from deploy.bench.floor import MatrixProduct, MemoryCopy
 from deploy.bench.peers import Peer
 from deploy.errors import EngineError
 from deploy.loop.engine import Engine, load_engine, runtimes
@@ -15,21 +12,20 @@ from deploy.loop.preprocess import Batch
 from perception.cost import cost_of_onnx
 
 FLOOR = "matrix product"
+MEMORY = "memory copy"
 
 
 def single_image(
     model: Path,
     engine: Engine,
     batch: Batch,
-    image: NDArray[np.uint8],
-    peers: list[Path],
+    peers: list[Peer],
     rounds: int,
 ) -> dict[str, Any]:
     """Figures as JSON; ratios are of rounds.
 
-    batch: filled, its first slot shows `image`, uint8 (H, W, 3) BGR, which peers get resized to
-    their own input. `engine` is the one that peers and floor are compared with. Raises
-    EngineError for a peer that can't be run.
+    batch: filled, its first slot shows what `peers` see. `engine` is the one that peers and floor
+    are compared with.
     """
     tensor = batch.images[:1]
     height, width = tensor.shape[2:]
@@ -38,11 +34,12 @@ def single_image(
         if runtime.missing is None and not engine.name.startswith(runtime.name):
             other = load_engine(model, engine.threads, runtime.name)
             engines[other.name] = other
-    others = [Peer(path, engine.threads, image, (width, height)) for path in peers]
     calls: dict[str, Any] = {
         name: lambda network=network: network.infer(tensor) for name, network in engines.items()
     }
-    calls |= {f"peer {n}": peer.run for n, peer in enumerate(others)}
+    calls |= {f"peer {n}": peer.run for n, peer in enumerate(peers)}
+    memory = MemoryCopy(engine.threads)
+    calls[MEMORY] = memory.run
     product, floor_absent = None, None
     try:
         product = MatrixProduct(engine.threads)
@@ -54,7 +51,8 @@ def single_image(
     ours = [value / (width * height / 1e6) for value in seconds[engine.name]]
     floor: dict[str, Any] = {"absent": floor_absent}
     if product:
-        macs = cost_of_onnx(model, engine.spec).macs[batch.bucket]
+        cost = cost_of_onnx(model, engine.spec)
+        macs, traffic = cost.macs[batch.bucket], cost.traffic[batch.bucket]
         # The fastest round: a peak is what the machine can do, not what it did on average.
         fastest = min(seconds[FLOOR])
         at_peak = [fastest * macs / product.macs] * rounds
@@ -62,6 +60,10 @@ def single_image(
             "gmac": macs / 1e9,
             "peak_gmac_per_second": product.macs / 1e9 / fastest,
             "share_of_peak": ratio(at_peak, seconds[engine.name]),
+            "megabytes": traffic / 1e6,
+            "copy_gb_per_second": memory.bytes / 1e9 / min(seconds[MEMORY]),
+            "arithmetic_seconds": at_peak[0],
+            "memory_seconds": min(seconds[MEMORY]) * traffic / memory.bytes,
         }
     return {
         "size": [width, height],
@@ -76,7 +78,7 @@ def single_image(
                 "seconds_per_megapixel": quartiles(theirs),
                 "ours_is_faster_by": ratio(theirs, ours),
             }
-            for n, peer in enumerate(others)
+            for n, peer in enumerate(peers)
             for theirs in ([value / peer.megapixels for value in seconds[f"peer {n}"]],)
         ],
     }

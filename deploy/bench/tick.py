@@ -14,6 +14,8 @@ from calib.rig import Camera, load_rig
 from deploy.bench.alternate import alternate, quartiles, ratio
 from deploy.bench.cold_start import cold_start
 from deploy.bench.growth import growth
+from deploy.bench.peers import Peer
+from deploy.bench.power import power_log
 from deploy.bench.single_image import single_image
 from deploy.log.reader import EncodedImage
 from deploy.loop.engine import AUTO, load_engine
@@ -23,8 +25,9 @@ from deploy.loop.pipeline import Pipeline
 from deploy.loop.preprocess import make_batches
 from deploy.loop.timing import StageTimer
 from deploy.native import is_built
+from perception.spec import QUANTISATION_KEY
 
-SCHEMA = "octoview.bench/2"
+SCHEMA = "octoview.bench/3"
 DEADLINE_HZ = 36.0
 WARM_UP = 5
 # Pictures per camera, taken in turn: an image equal to the one before would count as frozen.
@@ -41,7 +44,7 @@ def measure(
 ) -> dict[str, Any]:
     """Figures of `ticks` ticks of the hw2 rig, as JSON; `progress` is told of each tick.
 
-    Raises EngineError for a bad model or peer.
+    Raises EngineError for a bad model or peer, before anything is measured.
     """
     load_before = round(os.getloadavg()[0], 2)
     rig = load_rig("hw2")
@@ -59,14 +62,21 @@ def measure(
         }
         return EncodedSet(index, stamp, frames, frozenset())
 
+    frames = FrameDecoder(rig).decode(encoded(0))
+    first = pipeline.batches[0]
+    image = frames.frames[first.cameras[0].name].image
+    assert image is not None
+    height, width = first.images.shape[2:]
+    others = [Peer(path, engine.threads, image, (width, height)) for path in peers or []]
     for index in range(WARM_UP):
         pipeline.tick(encoded(index))
         progress("warming up")
     timer = pipeline.timer = StageTimer()
-    for index in range(WARM_UP, WARM_UP + ticks):
-        pipeline.tick(encoded(index))
-        timer.end_tick()
-        progress("then ratios, growth and a cold start")
+    with power_log() as power:
+        for index in range(WARM_UP, WARM_UP + ticks):
+            pipeline.tick(encoded(index))
+            timer.end_tick()
+            progress("then ratios, growth and a cold start")
     buckets = {}
     for batch in pipeline.batches:
         calls = StageTimer()
@@ -85,7 +95,6 @@ def measure(
         },
         rounds,
     )
-    frames = FrameDecoder(rig).decode(encoded(0))
     preprocess = {}
     if is_built():
         native = make_batches(rig, engine.spec, "native")
@@ -97,9 +106,6 @@ def measure(
             },
             rounds,
         )
-    first = pipeline.batches[0]
-    image = frames.frames[first.cameras[0].name].image
-    assert image is not None
     first.fill(frames)
     seconds = [sum(tick.values()) for tick in timer.ticks]
     stages = {
@@ -113,6 +119,7 @@ def measure(
             "file": model.name,
             "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
             "preset": engine.spec.preset,
+            "precision": "int8" if QUANTISATION_KEY in engine.metadata else "fp32",
             "spec_hash": engine.spec.hash,
             "engine": engine.name,
             "threads": engine.threads,
@@ -126,7 +133,7 @@ def measure(
         "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
         if preprocess
         else None,
-        "single_image": single_image(model, engine, first, image, peers or [], rounds),
+        "single_image": single_image(model, engine, first, others, rounds),
         "growth": growth(engine, first.images[:1], min(ticks, GROWTH_ROUNDS)),
         "cold_start": cold_start(
             model, engine_name, {name: variants[0] for name, variants in images.items()}
@@ -138,6 +145,7 @@ def measure(
             "ms": round(1e3 / DEADLINE_HZ, 2),
             "missed": sum(second > 1 / DEADLINE_HZ for second in seconds),
         },
+        "power": power.summary(),
         "load_before": load_before,
         "machine": machine(),
     }

@@ -66,6 +66,8 @@ def bench(
         f"{computer['load_1min']}",
         highlight=False,
     )
+    if content["power"]:
+        console.print(_power(content["power"]))
     sentences = _sentences(content)
     for line in sentences:
         console.print(line, highlight=False, soft_wrap=True)
@@ -74,6 +76,17 @@ def bench(
     if report:
         write_bench_page(report, content, sentences)
         print(f"wrote {report}")
+
+
+def _power(content: dict[str, Any]) -> Table:
+    table = Table(title=f"During the ticks, {content['source']}", title_justify="left")
+    for heading in ("measure", "mean", "min", "max"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    for name, values in content.items():
+        if name != "source":
+            cells = (f"{values[column]:g}" for column in ("mean", "min", "max"))
+            table.add_row(name.replace("_", " "), *cells)
+    return table
 
 
 def _growth(content: dict[str, Any]) -> Table:
@@ -117,6 +130,12 @@ def _sentences(content: dict[str, Any]) -> list[str]:
         lines.append(
             f"engine runs at {share} % of the machine's float32 matrix peak, {peak:.0f} GMAC/s"
         )
+        floor = one["floor"]
+        lines.append(
+            f"floor: {floor['gmac']:.2f} GMAC take {1e3 * floor['arithmetic_seconds']:.1f} ms at "
+            f"that peak, {floor['megabytes']:.0f} MB {1e3 * floor['memory_seconds']:.1f} ms at "
+            f"the {floor['copy_gb_per_second']:.1f} GB/s of a copy"
+        )
     else:
         lines.append(f"no floor: {one['floor']['absent']}")
     for peer in one["peers"]:
@@ -152,4 +171,5 @@ def compare(
         verdict = "within the noise" if change.within_noise else ""
         table.add_row(change.stage, *cells, f"{change.ratio:.3f}", verdict)
     Console().print(table)
-    print(f"A: {first.model.engine}; B: {second.model.engine}")
+    for name, side in (("A", first.model), ("B", second.model)):
+        print(f"{name}: {side.file}, {side.precision}, {side.engine}, {side.threads} threads")

@@ -13,7 +13,6 @@ from export.accuracy import AccuracyChange
 from export.errors import ExportError
 from export.export import Likeness, export_int8, onnxruntime_infer, texture_batches
 from export.int8 import (
-    QUANTISATION_KEY,
     find_ranges,
     insert_pairs,
     layer_groups,
@@ -24,7 +23,14 @@ from export.onnx_file import write_onnx
 from perception.checkpoint import save_network
 from perception.data.normalise import normalise
 from perception.network import OctoNet
-from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, TRAINED_ON_KEY, Bucket
+from perception.spec import (
+    PRESETS,
+    QUANTISATION_KEY,
+    SPEC_HASH_KEY,
+    SPEC_KEY,
+    TRAINED_ON_KEY,
+    Bucket,
+)
 
 SPEC = PRESETS["nano"].model_copy(
     update={

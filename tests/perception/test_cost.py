@@ -8,6 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+import perception
 from export.onnx_file import write_onnx
 from perception.cost import Cost, cost_of_network, cost_of_onnx
 from perception.network import OctoNet
@@ -38,6 +39,17 @@ def test_two_convolutions_by_hand(tmp_path: Path) -> None:
     cells = 96 * 64  # of the large bucket at stride 2
     assert cost.macs == {"large": cells * (8 * 27 + 4 * 4), "small": cells // 4 * (8 * 27 + 4 * 4)}
     assert cost.parameters == 8 * 27 + 8 + 4 * 4 + 4
+    numbers = (8 * 27 + 3 * 128 * 192 + 8 * cells) + (4 * 4 + 8 * cells + 4 * cells)
+    assert cost.traffic["large"] == 4 * numbers
+
+
+def test_a_quantised_number_is_one_byte() -> None:
+    weights = Path(perception.__path__[0]) / "weights"
+    spec = PRESETS["nano"]
+    full, int8 = (cost_of_onnx(weights / name, spec) for name in ("nano.onnx", "nano.int8.onnx"))
+    assert int8.macs == full.macs and int8.parameters == full.parameters
+    # All but what the last convolutions give, which stays in float.
+    assert 0.25 < int8.traffic["large"] / full.traffic["large"] < 0.4
 
 
 def test_torch_and_onnx_agree(tmp_path: Path) -> None:
@@ -60,7 +72,7 @@ def test_what_only_training_uses_is_not_counted() -> None:
 
 
 def test_mean_over_the_images_of_each_bucket() -> None:
-    cost = Cost(parameters=7, macs={"large": 4_000_000_000, "small": 1_000_000_000})
+    cost = Cost(parameters=7, macs={"large": 4_000_000_000, "small": 1_000_000_000}, traffic={})
     assert cost.gmac_per_image({"large": 1, "small": 2}) == pytest.approx(2)
     result = cost.to_json({"small": 5})
     assert result["gmac_per_image"] == 1 and result["gflop_per_image"] == 2

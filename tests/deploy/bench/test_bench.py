@@ -33,7 +33,7 @@ def result(path: Path, cpu: str = "one", p50: float = 10.0) -> Path:
     content = {
         "rig": "hw2",
         "model": {
-            **{"preset": "nano", "spec_hash": "a" * 64, "sha256": "b" * 64},
+            **{"file": f"{path.stem}.onnx", "precision": "fp32", "spec_hash": "a" * 64},
             **{"engine": "onnxruntime", "threads": 2},
         },
         "machine": {"cpu": cpu, "physical_cores": 2, "logical_cpus": 2},
@@ -98,6 +98,7 @@ def test_compare_command(
     a, far = result(tmp_path / "a.json"), result(tmp_path / "far.json", p50=20)
     done = octoview(a, far)
     assert done.code == 0 and "2.000" in done.out
+    assert "B: far.onnx, fp32, onnxruntime, 2 threads" in done.out
     done = octoview(a, result(tmp_path / "other.json", cpu="two"))
     assert done.code == 1 and "not comparable: processor" in done.out
     wrong = tmp_path / "wrong.json"

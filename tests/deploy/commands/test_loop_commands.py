@@ -117,7 +117,7 @@ def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     )
     assert done.code == 0, done.err
     content = json.loads((tmp_path / "b.json").read_text())
-    assert content["schema"] == "octoview.bench/2" and content["ticks"] == 3
+    assert content["schema"] == "octoview.bench/3" and content["ticks"] == 3
     assert {b: v["images"] for b, v in content["engine_ms"].items()} == {"large": 4, "small": 4}
     assert 0 <= content["deadline"]["missed"] <= 3
     assert content["frames_per_second"] == pytest.approx(8 * content["ticks_per_second"], rel=0.05)

@@ -20,7 +20,7 @@ from perception.report.page import Section
 from perception.scores import Bin, Reliability
 from tests.perception.memory import SKY_FOR_ROAD, SPEC, Memory, Oracle, sample_of
 
-COST = Cost(parameters=1_234_567, macs={"large": 4_120_000_000, "small": 1_030_000_000})
+COST = Cost(parameters=1_234_567, macs={"large": 4_120_000_000, "small": 1_030_000_000}, traffic={})
 BAD = 5
 
 
