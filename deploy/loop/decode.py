@@ -1,11 +1,17 @@
-"""Decode: what the network's outputs say about one camera's image."""
+"""Decode: what the network's outputs say about one camera's image.
 
+The softmax of the scene's classes has a reference in NumPy here and a native kernel, held to it by
+tests; the decoder takes that where it is built.
+"""
+
+import os
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calib.letterbox import Letterbox
+from deploy.native import Kernels, take_native
 from perception.errors import SpecError
 from perception.spec import ModelSpec
 
@@ -45,23 +51,59 @@ class CameraResult:
     letterbox: Letterbox
 
 
+class _Reference:
+    """Most likely class of each cell, uint8 (h, w), and the summed probabilities of each of
+    `groups` of classes, float32 (groups, h, w), of logits (classes, h, w)."""
+
+    def __init__(self, groups: list[list[int]]) -> None:
+        self._groups = groups
+
+    def __call__(
+        self, logits: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        likelihood = np.exp(logits - logits.max(axis=0))
+        normaliser = 1 / likelihood.sum(axis=0)
+        sums = [likelihood[group].sum(axis=0) * normaliser for group in self._groups]
+        return logits.argmax(axis=0).astype(np.uint8), np.stack(sums)
+
+
+class _Native:
+    """The same in one pass, by the C++ kernel."""
+
+    def __init__(self, groups: list[list[int]]) -> None:
+        from deploy.native import _native
+
+        self._kernels = _native
+        self._pool = _native.Pool(os.cpu_count() or 1)
+        self._masks = [sum(1 << index for index in group) for group in groups]
+
+    def __call__(
+        self, logits: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        size = logits.shape[1:]
+        labels = np.empty(size, np.uint8)
+        probabilities = np.empty((len(self._masks), *size), np.float32)
+        self._kernels.scene(self._pool, logits, self._masks, labels, probabilities)
+        return labels, probabilities
+
+
 class Decoder:
     """Turns one slot of a batch's outputs into a CameraResult.
 
-    Raises SpecError when the model has no drivable class.
+    Raises SpecError when the model has no drivable class, EngineError for the native kernels
+    where they are not built.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, kernels: Kernels = "auto") -> None:
         if DRIVABLE_CLASS not in spec.scene_classes:
             raise SpecError(
                 f"model '{spec.preset}' has scene classes {', '.join(spec.scene_classes)} without "
                 f"'{DRIVABLE_CLASS}'; use a model trained with this project's taxonomy"
             )
         self._spec = spec
-        self._drivable = spec.scene_classes.index(DRIVABLE_CLASS)
-        self._ground = [
-            index for index, name in enumerate(spec.scene_classes) if name in GROUND_CLASSES
-        ]
+        drivable = [spec.scene_classes.index(DRIVABLE_CLASS)]
+        ground = [index for index, name in enumerate(spec.scene_classes) if name in GROUND_CLASSES]
+        self._softmax = (_Native if take_native(kernels) else _Reference)([drivable, ground])
 
     def decode(
         self,
@@ -71,16 +113,13 @@ class Decoder:
         letterbox: Letterbox,
     ) -> CameraResult:
         """`outputs` as ModelSpec lists them, of one batch; `slot` is the camera's row in it."""
-        logits = np.asarray(outputs["scene"][slot], np.float32)
-        # Softmax over the class axis; only two sums of it are needed, so nothing else is divided.
-        likelihood = np.exp(logits - logits.max(axis=0))
-        normaliser = 1 / likelihood.sum(axis=0)
-        ground = likelihood[self._ground].sum(axis=0)
+        logits = np.ascontiguousarray(outputs["scene"][slot], np.float32)
+        scene, (drivable, ground) = self._softmax(logits)
         return CameraResult(
             camera=camera,
-            scene=logits.argmax(axis=0).astype(np.uint8),
-            drivable=likelihood[self._drivable] * normaliser,
-            ground=ground * normaliser,
+            scene=scene,
+            drivable=drivable,
+            ground=ground,
             objects=self._objects(outputs, slot, letterbox),
             letterbox=letterbox,
         )

@@ -5,7 +5,6 @@ it by tests. A batch takes the native kernels where they are built.
 """
 
 import os
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,12 +12,9 @@ from numpy.typing import NDArray
 
 from calib.letterbox import Letterbox
 from calib.rig import Camera, Rig
-from deploy.errors import EngineError
 from deploy.loop.frames import FrameSet
-from deploy.native import is_built
+from deploy.native import Kernels, take_native
 from perception.spec import ModelSpec
-
-Kernels = Literal["auto", "native", "reference"]
 
 
 def preprocess(
@@ -84,8 +80,7 @@ class _Native:
 class Batch:
     """The cameras of one bucket and their input tensor, allocated once.
 
-    `kernels`: "native", "reference", or "auto": native where they are built. Raises EngineError
-    for "native" where they are not.
+    Raises EngineError for the native kernels where they are not built.
 
     Every camera keeps its slot and the batch keeps its size: a camera without an image leaves
     zeros. So shapes and latency never change, and no camera's result depends on another's.
@@ -98,13 +93,7 @@ class Batch:
         spec: ModelSpec,
         kernels: Kernels = "auto",
     ) -> None:
-        if kernels == "native" and not is_built():
-            raise EngineError(
-                "native kernels are not built; install a C++17 compiler and octoview again, or "
-                "choose the reference"
-            )
-        wanted_native = kernels != "reference" and is_built()
-        self._preprocess = _Native(spec) if wanted_native else _Reference(spec)
+        self._preprocess = _Native(spec) if take_native(kernels) else _Reference(spec)
         self.bucket = bucket
         self.cameras = cameras
         self._spec = spec

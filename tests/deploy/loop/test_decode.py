@@ -5,11 +5,16 @@ import pytest
 
 from calib.letterbox import Letterbox
 from deploy.loop.decode import Decoder
+from deploy.native import is_built
 from perception.errors import SpecError
 from perception.spec import PRESETS
 
 SPEC = PRESETS["nano"]
 CLASSES = len(SPEC.scene_classes)
+KERNELS = [
+    "reference",
+    pytest.param("native", marks=pytest.mark.skipif(not is_built(), reason="kernels not built")),
+]
 
 
 def outputs(n: int = 2) -> dict[str, np.ndarray]:
@@ -30,9 +35,10 @@ def with_object(label: int, score: float, box: list[float], point: list[float], 
     return raw
 
 
-def test_scene_and_probabilities_are_those_of_a_softmax():
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_scene_and_probabilities_are_those_of_a_softmax(kernels):
     raw = outputs()
-    result = Decoder(SPEC).decode(raw, 1, "main", Letterbox.fit(160, 120, 80, 60))
+    result = Decoder(SPEC, kernels).decode(raw, 1, "main", Letterbox.fit(160, 120, 80, 60))
     logits = raw["scene"][1].astype(np.float64)
     probability = np.exp(logits) / np.exp(logits).sum(axis=0)
     np.testing.assert_array_equal(result.scene, probability.argmax(axis=0))
@@ -42,11 +48,12 @@ def test_scene_and_probabilities_are_those_of_a_softmax():
     assert (result.scene.dtype, result.drivable.dtype) == (np.uint8, np.float32)
 
 
-def test_huge_logits_do_not_overflow():
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_huge_logits_do_not_overflow(kernels):
     raw = outputs()
     raw["scene"][:] = -1e4
     raw["scene"][:, 0] = 1e4
-    result = Decoder(SPEC).decode(raw, 0, "main", Letterbox.fit(160, 120, 80, 60))
+    result = Decoder(SPEC, kernels).decode(raw, 0, "main", Letterbox.fit(160, 120, 80, 60))
     assert (result.drivable == 1).all() and (result.ground == 1).all()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from calib.rig import load_rig
+from deploy import native
 from deploy.commands import doctor
 from deploy.errors import EngineError
 from deploy.loop import preprocess
@@ -16,7 +17,7 @@ def test_auto_takes_what_is_built():
 
 
 def test_without_a_compiler_the_reference_serves_and_the_remedy_is_told(monkeypatch):
-    for module in (preprocess, doctor):
+    for module in (native, doctor):
         monkeypatch.setattr(module, "is_built", lambda: False)
     (batch, _) = preprocess.make_batches(load_rig("hw2"), PRESETS["nano"])
     assert batch.kernels == "reference"

@@ -211,7 +211,7 @@ def test_scene_is_the_decoders(seed, width, height, factor):
         "labels": np.zeros((1, k), np.int64),
         "ground_points": np.zeros((1, k, 2)),
     }
-    expected = Decoder(SPEC).decode(outputs, 0, "main", Letterbox.fit(8, 8, 8, 8))
+    expected = Decoder(SPEC, "reference").decode(outputs, 0, "main", Letterbox.fit(8, 8, 8, 8))
     np.testing.assert_allclose(probabilities[0], expected.drivable, atol=1e-5)
     np.testing.assert_allclose(probabilities[1], expected.ground, atol=1e-5)
     best_two = np.sort(resized, axis=0)[-2:]
