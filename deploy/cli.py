@@ -9,10 +9,9 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import bench, calibrate, evaluate, import_, sim, train
+from deploy.commands import bench, calibrate, evaluate, import_, replay, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
-from deploy.commands.replay import replay
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -31,8 +30,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(bench.app, name="bench")
+app.add_typer(replay.app, name="replay")
 app.command("export")(export)
-app.command("replay")(replay)
 app.command("doctor")(doctor)
 
 

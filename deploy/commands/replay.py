@@ -2,19 +2,35 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.commands.replay_diff import replay_diff
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import AUTO, shipped_model
 from deploy.loop.pipeline import TickResult
 from deploy.loop.replay import replay as run
 from deploy.sinks.report import tables
+
+_LOG = "log"
+
+
+class _LogOrCommand(TyperGroup):
+    """`octoview replay LOG` stands for `octoview replay log LOG`: anything that names no other
+    command is what the main one takes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else [_LOG, *args])
+
+
+app = typer.Typer(cls=_LogOrCommand)
+app.command("diff")(replay_diff)
 
 
 class Clock(str, Enum):
@@ -24,6 +40,7 @@ class Clock(str, Enum):
     real = "real"
 
 
+@app.command(_LOG)
 def replay(
     log: Annotated[Path, typer.Argument(help="MCAP log with images and calibration.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/replay"),
@@ -44,7 +61,8 @@ def replay(
 ) -> None:
     """Run a recorded log through the network and put all cameras together in one map.
 
-    Writes perception.mcap, report.json, mosaic.mp4 and mosaic.png.
+    Writes perception.mcap, report.json, mosaic.mp4 and mosaic.png. `octoview replay diff`
+    compares two perception.mcap.
 
     Example: octoview replay deploy/samples/hw2.mcap --out out/demo
     """
