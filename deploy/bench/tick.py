@@ -107,11 +107,8 @@ def measure(
             rounds,
         )
     first.fill(frames)
-    seconds = [sum(tick.values()) for tick in timer.ticks]
-    stages = {
-        stage: [tick.get(stage, 0.0) * 1e3 for tick in timer.ticks] for stage in timer.ticks[0]
-    }
-    stages["tick"] = [second * 1e3 for second in seconds]
+    stages = timer.seconds
+    seconds = stages["tick"]
     return {
         "schema": SCHEMA,
         "rig": rig.name,
@@ -127,7 +124,9 @@ def measure(
         "ticks": ticks,
         "warm_up_ticks": WARM_UP,
         "latency_ms": timer.summary(),
-        "quartiles_ms": {stage: quartiles(values) for stage, values in stages.items()},
+        "quartiles_ms": {
+            stage: quartiles((1e3 * values).tolist()) for stage, values in stages.items()
+        },
         "engine_ms": buckets,
         "tick_over_engine": ratio(in_turn["tick"], in_turn["engine"]),
         "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
@@ -138,12 +137,12 @@ def measure(
         "cold_start": cold_start(
             model, engine_name, {name: variants[0] for name, variants in images.items()}
         ),
-        "ticks_per_second": round(ticks / sum(seconds), 2),
-        "frames_per_second": round(ticks * len(rig) / sum(seconds), 2),
+        "ticks_per_second": round(ticks / float(seconds.sum()), 2),
+        "frames_per_second": round(ticks * len(rig) / float(seconds.sum()), 2),
         "deadline": {
             "hz": DEADLINE_HZ,
             "ms": round(1e3 / DEADLINE_HZ, 2),
-            "missed": sum(second > 1 / DEADLINE_HZ for second in seconds),
+            "missed": int((seconds > 1 / DEADLINE_HZ).sum()),
         },
         "power": power.summary(),
         "load_before": load_before,

@@ -36,8 +36,8 @@ def replay_diff(
 
     Example: octoview replay diff good/perception.mcap out/perception.mcap --long
 
-    Example: octoview replay diff fp32.mcap int8.mcap --tolerance "/perception/objects
-    *.position.*=0.5" --tolerance "/perception/drivable *=0.02" --ignore "*/annotations *"
+    Example: octoview replay diff x86.mcap jetson.mcap --tolerance "/perception/objects
+    *.position.*=0.05" --tolerance "/perception/drivable *=0.01" --ignore "*/annotations *"
     """
     tolerances = dict(_tolerance(text) for text in tolerance or ())
     ignored = tuple(ignore or ())

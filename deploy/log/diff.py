@@ -162,7 +162,7 @@ def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
     elif isinstance(content, Sequence) and not isinstance(content, str | bytes):
         for place, entry in enumerate(content):
             if isinstance(entry, KeyValuePair):
-                yield f"{path}[{entry.key}]", _number(entry.value)
+                yield f"{path}.{entry.key}", _number(entry.value)
             else:
                 yield from leaves(entry, f"{path}[{getattr(entry, 'id', '') or place}]")
     else:

@@ -1,6 +1,6 @@
 """The report of a replay: report.json for machines, a table for people."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -31,6 +31,7 @@ class Report:
         self._detections: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
         self._shared: Counter[str] = Counter()
+        self._tracks: dict[str, set[int]] = defaultdict(set)
         self._first_ns: int | None = None
         self._last_ns = 0
         self.ticks = 0
@@ -49,6 +50,9 @@ class Report:
             self._detections.update(detection.label for detection in camera.objects)
         self._objects.update(thing.label for thing in result.ego.objects)
         self._shared.update(t.label for t in result.ego.objects if len(t.cameras) > 1)
+        for thing in result.ego.objects:
+            if thing.motion:
+                self._tracks[thing.label].add(thing.motion.id)
 
     @property
     def usable_frames(self) -> int:
@@ -59,7 +63,7 @@ class Report:
         self, log: str, truncated: bool, model: str, clock: dict[str, float | str]
     ) -> dict[str, Any]:
         """The report as JSON; keys and units stay as they are within `schema`."""
-        busy_s = sum(sum(tick.values()) for tick in self._timer.ticks)
+        busy_s = float(self._timer.seconds["tick"].sum()) if self._timer.ticks else 0.0
         classes = self._engine.spec.object_classes
         return {
             "schema": SCHEMA,
@@ -94,6 +98,7 @@ class Report:
                     "detections": self._detections[label],
                     "on_map": self._objects[label],
                     "on_map_by_several_cameras": self._shared[label],
+                    "tracks": len(self._tracks[label]),
                 }
                 for label in classes
             },
@@ -115,7 +120,7 @@ def tables(content: dict[str, Any]) -> Group:
 
     latency = latency_table(content["latency_ms"])
     objects = Table(title="Objects, summed over ticks", title_justify="left")
-    for heading in ("class", "detections", "on the map", "by several cameras"):
+    for heading in ("class", "detections", "on the map", "by several cameras", "tracks"):
         objects.add_column(heading, justify="left" if heading == "class" else "right")
     for label, counts in content["objects"].items():
         objects.add_row(label, *(str(value) for value in counts.values()))

@@ -129,7 +129,7 @@ def test_unset_fields_and_numbers_in_metadata_are_values(reference: Path) -> Non
     update = next(LogReader(reference).messages([channels.OBJECTS])).decode()
     found = dict(leaves(update))
     identity = update.entities[0].id
-    assert isinstance(found[f"entities[{identity}].metadata[score]"], float)
+    assert isinstance(found[f"entities[{identity}].metadata.score"], float)
     assert found[f"entities[{identity}].cubes[0].pose.orientation.x"] == 0
 
 
