@@ -19,6 +19,7 @@ from calib.rig import Camera, Rig
 from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update
+from deploy.log.ego_pose import EgoPoses
 from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, from_grid
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock
@@ -51,7 +52,9 @@ class MapScores:
     ranges: list[float] = field(default_factory=list)  # of the true vehicles that count
     found: list[bool] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)  # share of range, of those found
+    switches: int = 0
     has_ground: bool = False
+    _ids: dict[str, int] = field(default_factory=dict)  # track that stood for a true vehicle last
 
     def add_ground(self, ego: EgoMap, truth: GroundGrid) -> None:
         """Count the cells of one tick."""
@@ -87,6 +90,12 @@ class MapScores:
         taken = np.isin(np.arange(len(boxes)), list(partner))
         self.duplicates += int((spare & close[taken].any(axis=0)).sum())
         self.reported += int(in_reach.sum())
+        for row, column in partner.items():
+            motion = things[column].motion
+            if motion and counts[row]:
+                before = self._ids.get(boxes[row].id, motion.id)
+                self.switches += motion.id != before
+                self._ids[boxes[row].id] = motion.id
         for index in np.flatnonzero(counts).tolist():
             self.ranges.append(float(distance[index]))
             self.found.append(index in partner)
@@ -122,6 +131,8 @@ class MapScores:
                 if self.errors
                 else None,
                 "duplicates": _share(self.duplicates, self.reported),
+                "id_switches": self.switches,
+                "followed": len(self._ids),
                 "recall_by_range": by_range,
             },
         }
@@ -154,9 +165,10 @@ def score_log(
             raise LogError(f"{log}: {channels.TRUTH_DRIVABLE}: {error}") from error
     rig = turned(reader.rig, turn_deg, seed)
     pipeline = Pipeline(rig, engine)
+    poses = EgoPoses(reader)
     scores = MapScores()
     for encoded in LockstepClock().pace(join_frames(reader.images(), rig)):
-        result = pipeline.tick(encoded)
+        result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
         stamp = result.frames.stamp_ns
         if stamp in grounds:
             scores.add_ground(result.ego, grounds[stamp])

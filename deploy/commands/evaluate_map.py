@@ -57,6 +57,8 @@ def _table(scores: dict[str, Any], log: Path, turn: float) -> Table:
     error = _percent(vehicles["median_error_share_of_range"])
     table.add_row("median error, share of range", error)
     table.add_row("duplicates", _percent(vehicles["duplicates"]))
+    table.add_row("vehicles followed", str(vehicles["followed"]))
+    table.add_row("changes of their ids", str(vehicles["id_switches"]))
     return table
 
 

@@ -58,11 +58,26 @@ class GridSpec:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """What following an object from tick to tick tells. `id`: the same in every tick, from 1 up.
+
+    `velocity`: along ego x and y, m/s; over the ground if `over_ground`, else relative to the
+    vehicle. `age_s`: seconds since it was first seen.
+    """
+
+    id: int
+    velocity: tuple[float, float]
+    over_ground: bool
+    age_s: float
+
+
+@dataclass(frozen=True)
 class MapObject:
     """One object on the ground plane, seen by one or more cameras.
 
     `x`, `y`: centre of its footprint, ego frame, metres. `sigma`: standard deviation of that
     along the ray, where it is largest, metres. `size`: length, width, height in metres.
+    `motion`: None where nothing followed it.
     """
 
     label: str
@@ -72,6 +87,7 @@ class MapObject:
     sigma: float
     cameras: tuple[str, ...]
     size: tuple[float, float, float]
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True)

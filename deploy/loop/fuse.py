@@ -4,7 +4,7 @@ The grid looks into the images (inverse perspective mapping, Mallot et al. 1991)
 camera's true lens: which pixel shows which cell is computed once per rig.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,7 @@ from calib.rig import Camera, Rig
 from deploy.loop.associate import associate
 from deploy.loop.decode import CameraResult
 from deploy.loop.ego_map import EgoMap, GridSpec, MapObject
-from deploy.loop.locate import Sighting, locate
+from deploy.loop.locate import Sighting, locate, map_object
 from deploy.loop.preprocess import Batch
 from perception.spec import ModelSpec
 
@@ -39,6 +39,13 @@ class GroundView:
     weight: NDArray[np.float32]
 
 
+Follow = Callable[[list[Sighting]], tuple[MapObject, ...]]
+
+
+def _untracked(things: list[Sighting]) -> tuple[MapObject, ...]:
+    return tuple(map_object(thing) for thing in things)
+
+
 class Fuser:
     """Puts the results of all cameras of a rig together in the ego frame."""
 
@@ -53,11 +60,12 @@ class Fuser:
             for camera in batch.cameras
         }
 
-    def fuse(self, results: dict[str, CameraResult]) -> EgoMap:
-        """One map from the results of the cameras that have one."""
+    def fuse(self, results: dict[str, CameraResult], follow: Follow = _untracked) -> EgoMap:
+        """One map from the results of the cameras that have one; `follow` makes objects of what
+        they saw."""
         drivable, seen = self._drivable(results)
         things = associate(locate(self._rig[name], result) for name, result in results.items())
-        objects = tuple(_map_object(thing) for thing in things)
+        objects = follow(things)
         _stand(self.grid, objects, drivable, seen)
         return EgoMap(self.grid, drivable, seen, objects)
 
@@ -115,8 +123,3 @@ def _stand(
             cells = grid.rectangle(thing.x, thing.y, thing.size[0] * share, thing.size[1] * share)
             seen[cells] = before[cells] if share < 1 else False
             drivable[cells] = 0
-
-
-def _map_object(s: Sighting) -> MapObject:
-    x, y = s.position.tolist()
-    return MapObject(s.label, s.score, x, y, s.sigma, s.cameras, s.size)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calib.rig import Camera
 from deploy.loop.decode import CameraResult
-from deploy.loop.ego_map import SIZE_PRIORS
+from deploy.loop.ego_map import SIZE_PRIORS, MapObject, Motion
 
 MAX_RANGE_M = 60.0
 # Errors of the network in pixels of its input: some pixels, and a share of the box's side, for a
@@ -131,6 +131,12 @@ def locate(camera: Camera, result: CameraResult) -> list[Sighting]:
             )
         )
     return sightings
+
+
+def map_object(s: Sighting, motion: Motion | None = None) -> MapObject:
+    """The sighting as an object of the map."""
+    x, y = s.position.tolist()
+    return MapObject(s.label, s.score, x, y, s.sigma, s.cameras, s.size, motion)
 
 
 def on_ground(camera: Camera, pixels: NDArray[np.float64]) -> NDArray[np.float64]:

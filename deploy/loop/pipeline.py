@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calib.rig import Rig
 from deploy.loop.decode import CameraResult, Decoder
 from deploy.loop.ego_map import EgoMap
@@ -10,6 +13,7 @@ from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.preprocess import make_batches
 from deploy.loop.timing import StageTimer
+from deploy.loop.track import Tracker
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,15 @@ class Pipeline:
         self.timer = timer or StageTimer()
         self.batches = make_batches(rig, engine.spec)
         self.fuser = Fuser(rig, self.batches, engine.spec)
+        self._tracker = Tracker()
         self._images = FrameDecoder(rig)
         self._decoder = Decoder(engine.spec)
 
-    def tick(self, encoded: EncodedSet) -> TickResult:
-        """Run one frame set through all stages.
+    def tick(
+        self, encoded: EncodedSet, world_from_ego: NDArray[np.float64] | None = None
+    ) -> TickResult:
+        """Run one frame set through all stages. `world_from_ego` (4, 4): where the vehicle is,
+        if known; then velocities are over the ground.
 
         Raises EngineError when the network fails; a camera that fails costs its own frame only.
         """
@@ -62,5 +70,8 @@ class Pipeline:
                         results[name] = self._decoder.decode(outputs, slot, name, letterbox)
         with self.timer.stage("fuse"):
             in_rig_order = {name: results[name] for name in self.rig.names if name in results}
-            ego = self.fuser.fuse(in_rig_order)
+            ego = self.fuser.fuse(
+                in_rig_order,
+                lambda seen: self._tracker.update(seen, frames.stamp_ns, world_from_ego),
+            )
         return TickResult(frames, in_rig_order, ego, repeated)

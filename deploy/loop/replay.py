@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import DeployError, LogError
+from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import AUTO, load_engine
@@ -45,6 +46,7 @@ def replay(
     reader = LogReader(log)
     rig = reader.rig
     images = reader.images()
+    poses = EgoPoses(reader)
     network = load_engine(model, engine=engine)
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
@@ -58,7 +60,7 @@ def replay(
             for sink in sinks:
                 stack.enter_context(sink)
             for encoded in clock.pace(join_frames(images, rig)):
-                result = pipeline.tick(encoded)
+                result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)

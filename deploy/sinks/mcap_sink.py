@@ -191,7 +191,13 @@ def _box(index: int, thing: MapObject) -> Box:
         "sigma_m": f"{thing.sigma:.2f}",
         "cameras": ",".join(thing.cameras),
     }
-    return Box(f"object-{index}", thing.label, pose, thing.size, metadata)
+    name = f"object-{index}"
+    if motion := thing.motion:
+        name = f"track-{motion.id}"
+        metadata["velocity_m_s"] = " ".join(f"{part:.2f}" for part in motion.velocity)
+        metadata["velocity_over"] = "ground" if motion.over_ground else "ego"
+        metadata["age_s"] = f"{motion.age_s:.2f}"
+    return Box(name, thing.label, pose, thing.size, metadata)
 
 
 def drivable_grid(result: TickResult) -> Grid:

@@ -8,7 +8,7 @@ import pytest
 from calib.rig import load_rig
 from deploy.log.boxes import Box
 from deploy.log.grids import GroundGrid
-from deploy.loop.ego_map import EgoMap, GridSpec, MapObject
+from deploy.loop.ego_map import EgoMap, GridSpec, MapObject, Motion
 from deploy.map_scores import MapScores, turned
 
 GRID = GridSpec()
@@ -74,6 +74,17 @@ def test_a_second_report_is_a_duplicate_and_one_elsewhere_is_not():
     assert twice["duplicates"] == 0.5 and twice["recall"] == 1
     elsewhere = vehicle_scores(vehicle_map((20.0, 0.2), (5.0, 9.0)), box(20.0, 0.0))
     assert elsewhere["duplicates"] == 0
+
+
+def test_a_vehicle_whose_track_changes_is_counted():
+    scores = MapScores()
+    for track in (7, 7, 9, 9):
+        ego = vehicle_map((20.0, 0.2))
+        motion = Motion(track, (0.0, 0.0), True, 0.0)
+        things = tuple(replace(thing, motion=motion) for thing in ego.objects)
+        scores.add_vehicles(replace(ego, objects=things), [box(20.0, 0.0)])
+    found = scores.to_json()["vehicles"]
+    assert found["id_switches"] == 1 and found["followed"] == 1
 
 
 def test_hidden_and_far_vehicles_do_not_count():

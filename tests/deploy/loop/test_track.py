@@ -1,0 +1,116 @@
+"""Tracks of things whose motion is known."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.loop.ego_map import Motion
+from deploy.loop.locate import Sighting
+from deploy.loop.track import FORGET_NS, Tracker
+
+TICK_NS = 100_000_000
+
+
+def at(x: float, y: float, label: str = "vehicle", camera: str = "main") -> Sighting:
+    return Sighting(label, 0.9, np.array([x, y]), 0.09 * np.eye(2), 1.5, (camera,))
+
+
+def pose(x: float, y: float, yaw: float) -> np.ndarray:
+    c, s = math.cos(yaw), math.sin(yaw)
+    return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+def motions(tracker: Tracker, seen: list[Sighting], tick: int) -> list[Motion]:
+    found = [thing.motion for thing in tracker.update(seen, tick * TICK_NS)]
+    assert None not in found
+    return [motion for motion in found if motion]
+
+
+def test_id_velocity_and_age_of_two_that_pass_each_other():
+    tracker = Tracker()
+    for tick in range(21):
+        t = tick / 10
+        seen = [at(10 + 8 * t, 2.0), at(30 - 8 * t, -2.0, camera="wide")]
+        first, second = motions(tracker, seen[:: 1 if tick % 2 else -1], tick)
+        if tick % 2 == 0:
+            first, second = second, first
+        if tick == 0:
+            ids = first.id, second.id
+        assert (first.id, second.id) == ids
+    assert first.velocity == pytest.approx((8, 0), abs=0.5)
+    assert second.velocity == pytest.approx((-8, 0), abs=0.5)
+    assert first.age_s == pytest.approx(2.0) and not first.over_ground
+
+
+def test_an_id_goes_from_camera_to_camera_and_over_a_short_gap():
+    tracker = Tracker()
+    cameras = ["main"] * 8 + [""] * 4 + ["left_pillar"] * 8  # seen by nobody for 0.4 s
+    ids = set()
+    for tick, camera in enumerate(cameras):
+        seen = [at(20 - 0.5 * tick, 3.0, camera=camera)] if camera else []
+        ids |= {motion.id for motion in motions(tracker, seen, tick)}
+    assert len(ids) == 1
+
+
+def test_what_is_gone_for_long_comes_back_as_another():
+    tracker = Tracker()
+    (before,) = motions(tracker, [at(10, 0)], 0)
+    for tick in range(1, 3 + FORGET_NS // TICK_NS):
+        motions(tracker, [], tick)
+    (after,) = motions(tracker, [at(10, 0)], tick + 1)
+    assert after.id != before.id and after.age_s == 0
+
+
+def test_classes_never_share_an_id():
+    tracker = Tracker()
+    (car,) = motions(tracker, [at(10, 0)], 0)
+    (person,) = motions(tracker, [at(10, 0, "pedestrian")], 1)
+    assert car.id != person.id
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-20, 20), st.floats(-0.5, 0.5), st.floats(-3, 3))
+def test_velocity_is_over_the_ground_where_the_pose_is_known(
+    speed: float, turn_rate: float, heading: float
+):
+    """The vehicle drives a curve; one thing stands still, one goes 5 m/s along y of the world."""
+    tracker = Tracker()
+    x, y = 100.0, -50.0
+    for tick in range(25):
+        yaw = heading + turn_rate * tick / 10
+        x, y = x + speed / 10 * math.cos(yaw), y + speed / 10 * math.sin(yaw)
+        world_from_ego = pose(x, y, yaw)
+        to_ego = np.linalg.inv(world_from_ego)
+        things = [(100.0, -30.0), (110.0, -60.0 + 0.5 * tick)]
+        seen = [at(*(to_ego @ [*thing, 0, 1])[:2]) for thing in things]
+        standing, going = tracker.update(seen, tick * TICK_NS, world_from_ego)
+    assert standing.motion and going.motion
+    assert {standing.motion.id, going.motion.id} == {1, 2}
+    assert standing.motion.over_ground
+    assert np.hypot(*standing.motion.velocity) < 0.3
+    expected = to_ego[:2, :2] @ (0, 5)
+    np.testing.assert_allclose(going.motion.velocity, expected, atol=0.5)
+
+
+def test_a_noisy_place_is_smoothed():
+    rng = np.random.default_rng(0)
+    tracker = Tracker()
+    raw, smooth = [], []
+    for tick in range(60):
+        x, y = (np.array([15.0, 1.0]) + rng.normal(0, 0.3, 2)).tolist()
+        (thing,) = tracker.update([at(x, y)], tick * TICK_NS, np.eye(4))
+        raw.append(math.dist((x, y), (15, 1)))
+        smooth.append(math.dist((thing.x, thing.y), (15, 1)))
+    assert np.mean(smooth[10:]) < 0.75 * np.mean(raw[10:])
+
+
+def test_a_jump_in_time_or_the_loss_of_the_pose_starts_anew():
+    tracker = Tracker()
+    (first,) = tracker.update([at(10, 0)], 5 * FORGET_NS, np.eye(4))
+    (back,) = tracker.update([at(10, 0)], 0, np.eye(4))
+    (lost,) = tracker.update([at(10, 0)], TICK_NS)
+    ids = [thing.motion.id for thing in (first, back, lost) if thing.motion]
+    assert ids == [1, 2, 3]
