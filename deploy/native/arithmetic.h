@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #ifdef __CUDACC__
 #define OCTOVIEW_BOTH __host__ __device__
@@ -80,6 +81,50 @@ OCTOVIEW_BOTH inline void yuv_to_rgb(int32_t y, int32_t u, int32_t v, uint8_t& r
   red = clamp_byte((luma + half + 1673527 * v) >> 20);
   green = clamp_byte((luma + half - 852492 * v - 409993 * u) >> 20);
   blue = clamp_byte((luma + half + 2116026 * u) >> 20);
+}
+
+OCTOVIEW_BOTH inline float normalised(uint8_t value, float scale, float offset) {
+  return float(value) * scale - offset;
+}
+
+// Two neighbours along one axis and the second one's weight; pixel centres at half integers.
+struct FloatTap {
+  int32_t low, high;
+  float weight;
+};
+
+OCTOVIEW_BOTH inline FloatTap float_tap(int32_t position, int32_t source, int32_t resized) {
+  const double at = (position + 0.5) * source / resized - 0.5;
+  const double last = source - 1.0;
+  const double inside = at < 0.0 ? 0.0 : at > last ? last : at;
+  FloatTap tap;
+  tap.low = int32_t(inside);
+  tap.high = tap.low + 1 < source ? tap.low + 1 : source - 1;
+  tap.weight = float(inside - tap.low);
+  return tap;
+}
+
+OCTOVIEW_BOTH inline float mix(float a, float b, float weight) { return a + (b - a) * weight; }
+
+// exp(logit - largest), at most 1. Cephes' expf without its special cases: 2^n e^r,
+// |r| <= ln(2) / 2.
+OCTOVIEW_BOTH inline float exponential(float logit, float largest) {
+  float v = logit - largest;
+  v = v > -87.0f ? v : -87.0f;
+  const float shifted = v * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: rounds to an integer
+  const float n = shifted - 12582912.0f;
+  const float r = (v - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const int32_t power = (int32_t(n) + 127) << 23;
+  float two_to_n;
+  std::memcpy(&two_to_n, &power, sizeof power);
+  return p * two_to_n;
 }
 
 }  // namespace octoview

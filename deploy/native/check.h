@@ -1,4 +1,4 @@
-// What both preprocess kernels demand of their arguments. NULL, or what is wrong.
+// What the kernels demand of their arguments, on the CPU and on the GPU. NULL, or what is wrong.
 #pragma once
 
 #include "octoview_native.h"
@@ -34,6 +34,14 @@ inline const char* check(const octoview_tensor& tensor) {
     return "tensor: unknown type; use FLOAT32, FLOAT16 or UINT8";
   if (tensor.width < 1 || tensor.height < 1 || tensor.width > 32767 || tensor.height > 32767)
     return "tensor: both sides must be 1 to 32767 pixels";
+  return nullptr;
+}
+
+inline const char* check_scene(int32_t classes, int32_t height, int32_t width, int32_t out_height,
+                               int32_t out_width) {
+  if (classes < 1 || classes > 32) return "scene: 1 to 32 classes";
+  if (height < 1 || width < 1 || out_height < 1 || out_width < 1)
+    return "scene: every side must be at least 1 pixel";
   return nullptr;
 }
 

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "arithmetic.h"
+
 namespace octoview {
 
 // Rounded to nearest, ties to even, as NumPy does. For finite values below 65520.
-inline uint16_t to_half(float value) {
+OCTOVIEW_BOTH inline uint16_t to_half(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   const uint16_t sign = uint16_t(bits >> 16 & 0x8000);

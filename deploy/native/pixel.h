@@ -1,4 +1,4 @@
-// One pixel of an image, wherever it lies: what maps need on the CPU, and everything on the GPU.
+// One pixel of an image, wherever it lies; and how an image is resized.
 #pragma once
 
 #include "arithmetic.h"
@@ -44,6 +44,28 @@ OCTOVIEW_BOTH inline void mapped_pixel(const octoview_image& image, const int32_
   pixel(image, x, below, c);
   pixel(image, right, below, d);
   for (int i = 0; i < 3; ++i) rgb[i] = blend_map(a[i], b[i], c[i], d[i], fx, fy);
+}
+
+// Padding of a channel in 8 bits.
+inline uint8_t mean_byte(const octoview_tensor& tensor, int c) {
+  return clamp_byte(int32_t(std::lrint(tensor.offset[c] / tensor.scale[c])));
+}
+
+// How an image comes to its size in the tensor: as it is, halved, or between two taps.
+struct Resize {
+  bool same, half;
+  double step_x, step_y;
+};
+
+inline Resize plan_resize(const octoview_camera& camera) {
+  const octoview_image& image = camera.image;
+  Resize plan{};
+  if (camera.map) return plan;
+  plan.same = camera.width == image.width && camera.height == image.height;
+  plan.half = camera.width * 2 == image.width && camera.height * 2 == image.height;
+  plan.step_x = source_step(image.width, camera.width);
+  plan.step_y = source_step(image.height, camera.height);
+  return plan;
 }
 
 }  // namespace octoview

@@ -82,7 +82,7 @@ OCTOVIEW_SIMD void resize_y(const int16_t* __restrict upper, const int16_t* __re
 
 OCTOVIEW_SIMD void normalise(const uint8_t* __restrict in, int32_t width, float scale, float offset,
                              float* __restrict out) {
-  for (int32_t x = 0; x < width; ++x) out[x] = float(in[x]) * scale - offset;
+  for (int32_t x = 0; x < width; ++x) out[x] = normalised(in[x], scale, offset);
 }
 
 // A value of one channel by table, for the types that are no plain arithmetic.
@@ -96,9 +96,9 @@ class Writer {
  public:
   explicit Writer(const octoview_tensor& tensor) : tensor_(tensor) {
     for (int c = 0; c < 3; ++c) {
-      mean_[c] = clamp_byte(int32_t(std::lrint(tensor.offset[c] / tensor.scale[c])));
+      mean_[c] = mean_byte(tensor, c);
       for (int v = 0; v < 256; ++v)
-        half_[c][v] = to_half(float(v) * tensor.scale[c] - tensor.offset[c]);
+        half_[c][v] = to_half(normalised(uint8_t(v), tensor.scale[c], tensor.offset[c]));
     }
   }
 
@@ -163,21 +163,14 @@ class TwoRows {
 
 // What is the same for all bands of one camera.
 struct Plan {
-  explicit Plan(const octoview_camera& camera) : camera(camera) {
-    if (camera.map) return;
-    const octoview_image& image = camera.image;
-    same = camera.width == image.width && camera.height == image.height;
-    half = camera.width * 2 == image.width && camera.height * 2 == image.height;
-    if (same || half) return;
-    const double step = source_step(image.width, camera.width);
+  explicit Plan(const octoview_camera& camera) : camera(camera), resize(plan_resize(camera)) {
+    if (camera.map || resize.same || resize.half) return;
     for (int32_t x = 0; x < camera.width; ++x)
-      across.push_back(axis_tap(x, image.width, step, false));
-    step_y = source_step(image.height, camera.height);
+      across.push_back(axis_tap(x, camera.image.width, resize.step_x, false));
   }
 
   const octoview_camera& camera;
-  bool same = false, half = false;
-  double step_y = 1;
+  const Resize resize;
   std::vector<Tap> across;
 };
 
@@ -204,17 +197,17 @@ void resize_band(const Plan& plan, const octoview_tensor& tensor, const Writer& 
       for (int c = 0; c < 3; ++c) writer.pad(camera.output, c, row, 0, tensor.width);
       continue;
     }
-    if (plan.same) {
+    if (plan.resize.same) {
       split_row(image, y, split.data());
       pixels = split.data();
-    } else if (plan.half) {
+    } else if (plan.resize.half) {
       split_row(image, 2 * y, split.data());
       split_row(image, 2 * y + 1, lower.data());
       for (int c = 0; c < 3; ++c)
         halve(&split[size_t(c) * image.width], &lower[size_t(c) * image.width], width,
               &out[size_t(c) * width]);
     } else {
-      const Tap tap = axis_tap(y, image.height, plan.step_y, true);
+      const Tap tap = axis_tap(y, image.height, plan.resize.step_y, true);
       const int16_t* high = resized.get(tap.high, tap.low, across);
       const int16_t* low = resized.get(tap.low, tap.high, across);
       resize_y(low, high, tap.weight_low, tap.weight_high, 3 * width, out.data());
