@@ -81,10 +81,10 @@ class BrownConrady:
         x, y = xy[..., 0], xy[..., 1]
         p1, p2 = self.tangential
         s = x * x + y * y
-        denominator = np.asarray(self.denominator(s), np.float64)
-        radial = np.asarray(self.numerator(s), np.float64) / denominator
-        slope = self.numerator.deriv()(s) - radial * self.denominator.deriv()(s)
-        slope = np.asarray(slope, np.float64) / denominator
+        numerator, numerator_slope = _value_and_slope(self.numerator, s)
+        denominator, denominator_slope = _value_and_slope(self.denominator, s)
+        radial = numerator / denominator
+        slope = (numerator_slope - radial * denominator_slope) / denominator
         value = np.stack(
             [
                 x * radial + 2 * p1 * x * y + p2 * (s + 2 * x * x),
@@ -115,6 +115,15 @@ class BrownConrady:
         # Without the end itself: the distorted radius may be infinite there.
         radii = np.tan(np.linspace(0.0, last, 1024, endpoint=False))
         return radii, radii * self.numerator(radii**2) / self.denominator(radii**2)
+
+
+def _value_and_slope(
+    polynomial: Polynomial, s: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cubic and its derivative by Horner's rule: for a few points, as the loop has them, several
+    times as fast as Polynomial's own call."""
+    c0, c1, c2, c3 = polynomial.coef.tolist()
+    return ((c3 * s + c2) * s + c1) * s + c0, (3 * c3 * s + 2 * c2) * s + c1
 
 
 def smallest_positive_root(polynomial: Polynomial) -> float:

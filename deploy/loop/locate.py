@@ -4,6 +4,7 @@ Distances are estimated and weighted as inverses, whose errors are close to norm
 past the horizon (Civera et al. 2008, "Inverse depth parametrization for monocular SLAM").
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,8 @@ class Sighting:
     @property
     def sigma(self) -> float:
         """Standard deviation in the direction where it is largest: along the ray, metres."""
-        return float(np.sqrt(np.linalg.eigvalsh(self.covariance)[-1]))
+        (a, b), (_, d) = self.covariance.tolist()
+        return math.sqrt((a + d) / 2 + math.hypot((a - d) / 2, b))
 
     @property
     def size(self) -> tuple[float, float, float]:

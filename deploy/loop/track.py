@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.loop.associate import SIDES_M, match
+from deploy.loop.associate import SIDES_M, inverse, match
 from deploy.loop.ego_map import MapObject, Motion
 from deploy.loop.locate import Sighting, map_object
 
@@ -129,16 +129,20 @@ class Tracker:
         step[:2, 2:] = seconds * np.eye(2)
         jolt = np.concatenate([0.5 * seconds**2 * np.eye(2), seconds * np.eye(2)])
         noise = jolt @ jolt.T
-        for track in self._tracks:
-            track.state = step @ track.state
-            acceleration = ACCELERATION.get(track.thing.label, 2.0)
-            track.covariance = step @ track.covariance @ step.T + acceleration**2 * noise
+        if not self._tracks:
+            return
+        states = np.array([t.state for t in self._tracks]) @ step.T
+        jolts = np.array([ACCELERATION.get(t.thing.label, 2.0) ** 2 for t in self._tracks])
+        covariances = step @ np.array([t.covariance for t in self._tracks]) @ step.T
+        covariances += jolts[:, None, None] * noise
+        for track, state, covariance in zip(self._tracks, states, covariances, strict=True):
+            track.state, track.covariance = state, covariance
 
 
 def _correct(track: _Track, thing: Sighting) -> None:
     """Take the new sighting into the track."""
     spread = track.covariance[:2, :2] + thing.covariance
-    gain = track.covariance[:, :2] @ np.linalg.inv(spread)
+    gain = track.covariance[:, :2] @ inverse(spread)
     track.state = track.state + gain @ (thing.position - track.state[:2])
     covariance = track.covariance - gain @ track.covariance[:2]
     track.covariance = (covariance + covariance.T) / 2
