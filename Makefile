@@ -39,7 +39,7 @@ weights: $(VENV)/dev.stamp
 		--val sim:out/views/val --steps 20000 --out out/runs/nano
 	$(BIN)/octoview export out/runs/nano/weights.safetensors --out out/runs/nano/nano.onnx
 
-$(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.h deploy/native/*.cpp)
+$(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.h deploy/native/*.c*)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@

@@ -1,5 +1,6 @@
 """`octoview export`: checkpoint to ONNX behind the parity gate, and ONNX to engine files."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from export.parity import Infer, Parity
 
 
+_CAPABILITY = re.compile(r"\d+\.\d+")
+
+
 class EngineName(str, Enum):
     ONNX = "onnx"
     TENSORRT_RTX = "tensorrt-rtx"
@@ -34,8 +38,12 @@ class PrecisionName(str, Enum):
 
 
 def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Weights (.safetensors), or for an engine an .onnx file too.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Weights (.safetensors), or for an engine an .onnx file too.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File to write.")],
     engine: Annotated[EngineName, typer.Option(help="What the file is for.")] = EngineName.ONNX,
@@ -52,7 +60,7 @@ def export(
     ] = None,
     compute_capability: Annotated[
         list[str] | None,
-        typer.Option(help='GPUs of a tensorrt-rtx engine, such as 8.9 or "8.9 12.0".'),
+        typer.Option(help="GPUs of a tensorrt-rtx engine, such as 8.9 12.0."),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -66,10 +74,11 @@ def export(
     Example: octoview export runs/nano/weights.safetensors --precision int8 --images drive.mcap
     --evaluate camvid:CamVid/val --out nano.int8.onnx
 
-    Example: octoview export nano.onnx --engine tensorrt-rtx --compute-capability "8.9 12.0"
+    Example: octoview export nano.onnx --engine tensorrt-rtx --compute-capability 8.9 12.0
     --precision fp16 --out nano.engine
     """
     capabilities = " ".join(compute_capability or ()).replace(",", " ").split()
+    checkpoint = _checkpoint(words, capabilities)
     if engine is EngineName.ONNX:
         if capabilities or precision is PrecisionName.FP16:
             raise ExportError(
@@ -87,6 +96,16 @@ def export(
             _export_engine(model, out, engine, precision, capabilities, json_file)
     else:
         _export_engine(checkpoint, out, engine, precision, capabilities, json_file)
+
+
+def _checkpoint(words: list[str], capabilities: list[str]) -> Path:
+    """The one file among `words`; numbers that follow a --compute-capability are more of them."""
+    if capabilities:
+        capabilities += [word for word in words if _CAPABILITY.fullmatch(word)]
+        words = [word for word in words if not _CAPABILITY.fullmatch(word)]
+    if len(words) != 1:
+        raise ExportError(f"give one checkpoint, not {len(words)} ({' '.join(words)})")
+    return Path(words[0])
 
 
 def _export_onnx(checkpoint: Path, out: Path, images: Path | None, json_file: Path | None) -> None:

@@ -20,9 +20,14 @@ def octoview(
     return command_line(monkeypatch, capsys, "export")
 
 
-def test_an_onnx_file_becomes_an_engine(octoview: Octoview, model: Path, tmp_path: Path) -> None:
-    capability = ("--compute-capability", "8.9 12.0")
-    done = octoview(model, *RTX, *capability, "--out", "made.engine", "--json", "key.json")
+@pytest.mark.parametrize("gpus", [("8.9 12.0",), ("8.9", "12.0"), ("8.9,12.0",)], ids=str)
+@pytest.mark.parametrize("file_last", [False, True])
+def test_an_onnx_file_becomes_an_engine(
+    octoview: Octoview, model: Path, tmp_path: Path, gpus: tuple[str, ...], file_last: bool
+) -> None:
+    first, last = ((), (model,)) if file_last else ((model,), ())
+    words = (*first, *RTX, "--compute-capability", *gpus, *last)
+    done = octoview(*words, "--out", "made.engine", "--json", "key.json")
     assert done.code == 0, done.err
     assert "wrote made.engine: tensorrt_rtx" in done.out
     key = json.loads((tmp_path / "key.json").read_text())
@@ -37,6 +42,7 @@ def test_an_onnx_file_becomes_an_engine(octoview: Octoview, model: Path, tmp_pat
         ((*RTX, "--compute-capability", "9.0"), "--compute-capability 9.0: tensorrt_rtx"),
         ((*RTX, "--compute-capability", "8.9", "--precision", "int8"), "has no Q/DQ pairs"),
         (("--precision", "fp16"), "add --engine tensorrt-rtx"),
+        (("8.9",), "give one checkpoint, not 2"),
         (("--precision", "int8"), "--precision int8 starts from weights (.safetensors)"),
     ],
 )
