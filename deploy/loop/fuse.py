@@ -31,9 +31,11 @@ INNER_FOOTPRINT = 0.6
 
 @dataclass(frozen=True)
 class GroundView:
-    """Where one camera sees each ground cell: coordinates in its scene map, float32 (rows,
-    columns), and the weight of what it sees there, 0 outside its view."""
+    """Where one camera sees the ground: `window`, the rows and columns of the grid that hold all
+    it sees, and for each cell of it coordinates in the camera's scene map and the weight of what
+    it sees there, 0 outside its view; float32 (rows, columns) of the window."""
 
+    window: tuple[slice, slice]
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     weight: NDArray[np.float32]
@@ -83,8 +85,8 @@ class Fuser:
                 np.float32,
             )
             weight = np.where(looked_up[..., 1] >= MIN_GROUND, view.weight, np.float32(0))
-            free += weight * looked_up[..., 0]
-            evidence += weight * looked_up[..., 1]
+            free[view.window] += weight * looked_up[..., 0]
+            evidence[view.window] += weight * looked_up[..., 1]
         seen = evidence > 0
         return np.divide(free, evidence, out=np.zeros_like(free), where=seen), seen
 
@@ -106,8 +108,17 @@ def ground_view(camera: Camera, batch: Batch, spec: ModelSpec, grid: GridSpec) -
     visible &= area >= MIN_FOOTPRINT  # False where a corner is NaN, at the edge of the lens
     weight = np.where(visible, np.minimum(area, 1), 0)
     centres[~visible] = 0
-    x, y = (np.ascontiguousarray(centres[..., axis], np.float32) for axis in (0, 1))
-    return GroundView(x, y, weight.astype(np.float32))
+    window = _bounds(weight > 0)
+    x, y = (np.ascontiguousarray(centres[window][..., axis], np.float32) for axis in (0, 1))
+    return GroundView(window, x, y, np.ascontiguousarray(weight[window], np.float32))
+
+
+def _bounds(cells: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns from the first to the last cell that is true; one cell if none is."""
+    rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _stand(
