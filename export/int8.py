@@ -5,7 +5,7 @@ measuring, is how ranges are found and which layers stay in float.
 
 Activations after a ReLU are uint8 from zero, others (the images) int8 around zero; weights are
 int8 with a scale for each output channel, biases stay float. This is exact in OpenVINO, which
-mistakes int8 for uint8 where ReLUs are concatenated (2026.4: a third of a standard deviation
+mistakes int8 for uint8 where ReLUs are concatenated (2026.4: a quarter of a standard deviation
 off), and the form that ONNX Runtime has fast kernels for. TensorRT takes int8 alone: `to_signed`.
 """
 

@@ -41,7 +41,8 @@ def replay_diff(
     """
     tolerances = dict(_tolerance(text) for text in tolerance or ())
     ignored = tuple(ignore or ())
-    found = compare_logs(LogReader(reference), LogReader(log), tolerances, ignored)
+    readers = LogReader(reference), LogReader(log)
+    found = compare_logs(*readers, tolerances, ignored)
     console = Console()
     shown = list(found.fields.values()) if long else found.beyond[:_SHORT]
     if shown:
@@ -52,6 +53,9 @@ def replay_diff(
     ):
         for topic, count in counts.items():
             print(f"only in {name}: {count} messages of {topic}")
+    for reader in readers:
+        if reader.truncated:
+            print(f"{reader.path} is cut off; it was read up to the cut")
     print(f"ignored: {', '.join((TIMING, *ignored))}")
     write_json(json_file, {"equal": found.equal, **_as_json(found)})
     messages = sum(found.matched.values())

@@ -15,6 +15,7 @@ from foxglove_schemas_protobuf.KeyValuePair_pb2 import KeyValuePair
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.grids import from_grid
 from deploy.log.reader import LogMessage, LogReader
@@ -106,7 +107,7 @@ class _Comparison:
                 self.result.only_log[topic] += len(after) - len(before)
 
     def _add_message(self, expected: LogMessage, actual: LogMessage) -> None:
-        first, second = dict(leaves(expected.decode())), dict(leaves(actual.decode()))
+        first, second = _values(expected), _values(actual)
         for path in dict.fromkeys((*first, *second)):
             name = _INDEX.sub("[]", path)
             if self._is_ignored(expected.topic, name):
@@ -167,6 +168,15 @@ def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
                 yield from leaves(entry, f"{path}[{getattr(entry, 'id', '') or place}]")
     else:
         yield path, content
+
+
+def _values(message: LogMessage) -> dict[str, Leaf]:
+    try:
+        return dict(leaves(message.decode()))
+    except ValueError as error:  # a grid that does not hold what it says
+        raise LogError(
+            f"{message.log}: {message.topic} at {message.stamp_ns} ns: {error}"
+        ) from error
 
 
 def _at_the_same_time(

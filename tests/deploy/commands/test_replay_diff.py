@@ -81,6 +81,12 @@ def cleared(topic: str, content):
     return content
 
 
+def shortened(topic: str, content):
+    if topic == channels.DRIVABLE:
+        content.data = content.data[:-1]
+    return content
+
+
 def renamed(topic: str, content):
     return content | {"tick": -1} if topic == channels.HEALTH else content
 
@@ -156,3 +162,11 @@ def test_command(
     ):
         done = octoview(*words)
         assert done.code == 2 and message in done.err
+    broken = edited(reference, tmp_path / "broken.mcap", shortened)
+    done = octoview(reference, broken)
+    assert done.code == 2 and f"broken.mcap: {channels.DRIVABLE} at " in done.err
+    assert len(done.err.splitlines()) == 1
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(reference.read_bytes()[: reference.stat().st_size // 2])
+    done = octoview(reference, cut)
+    assert done.code == 1 and "cut.mcap is cut off" in done.out
