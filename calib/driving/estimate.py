@@ -29,12 +29,12 @@ _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
 """Where the log has the vehicle's pose. Cars pitch by about so much between two frames, which
 their odometry may not tell; how much it is in this drive is then taken from the drive."""
 _UNMEASURED = Priors(turn=0.02, pace=3.0, height_free=False)
-_CALMEST = 2e-5
+_CALMEST = 1e-4
 """Radians of unmeasured turn between frames that are allowed for at least."""
 _STRAIGHT = 2e-3
 """Radians that the vehicle turns at most between two frames to count as going straight."""
 _ROUNDS = 4
-_ROUGHEST = 1.5
+_ROUGHEST = 3.0
 """How much farther off points of the road may usually be than others."""
 _STEEPEST, _SLOPE = np.radians(20), np.radians(1.5)
 """By how much the first guess of the camera's turn about its way may be wrong; by how much the

@@ -7,6 +7,7 @@ modern synthesis"), so that four unknowns stay however long the drive.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from calib.driving.residuals import epipolar, ground
 
 Array = NDArray[np.float64]
 _ITERATIONS = 30
-_CONVERGED = 1e-7
+_CONVERGED = 3e-6
 """Radians, and parts of the height."""
 
 
@@ -124,13 +125,14 @@ class _System:
         square = (values / _CAUCHY) ** 2
         self.cost += float(_CAUCHY**2 / 2 * np.log1p(square).sum())
         weight = (1 / (1 + square))[:, None]
-        both = np.concatenate([by_camera, by_pair], axis=1)
-        products = (weight * both)[:, :, None] * both[:, None, :]
-        sums = _summed(pair, products.reshape(-1, 64), len(self.d)).reshape(-1, 8, 8)
-        slopes = _summed(pair, weight * both * values[:, None], len(self.d))
+        both = np.concatenate([by_camera, by_pair, values[:, None]], axis=1)
+        weighted = weight * both
+        ends = np.searchsorted(pair, np.arange(len(self.d) + 1))
+        sums = np.array([weighted[i:j].T @ both[i:j] for i, j in pairwise(ends.tolist())])
+        slopes = sums[:, :8, 8]
         self.a += sums[:, :4, :4].sum(0)
-        self.b += sums[:, :4, 4:]
-        self.c += sums[:, 4:, 4:]
+        self.b += sums[:, :4, 4:8]
+        self.c += sums[:, 4:8, 4:8]
         self.gradient += slopes[:, :4]
         self.d += slopes[:, 4:]
 
@@ -164,8 +166,3 @@ _FLAT = 1e-2
 """Share of the best seen unknown's damping that all get: one may not be seen at all."""
 _LONGEST = 0.1
 """Radians, or parts of the height, of one step at most."""
-
-
-def _summed(pair: Indices, values: Array, count: int) -> Array:
-    """Sums (count, M) of the rows (N, M) of each pair."""
-    return np.stack([np.bincount(pair, column, count) for column in values.T], axis=1)

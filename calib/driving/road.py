@@ -18,14 +18,17 @@ _THICKNESS = 0.02
 """Metres, one standard deviation, by which real roads and found points leave a plane."""
 _HEIGHTS = (0.5, 2.0)
 """Heights that are looked at, as parts of the first guess."""
-_SHARP, _ENOUGH = 0.015, 1000
+_SHARP, _ENOUGH = 0.03, 3000
 """The sharpest points tell the road from a pavement: to this part of the height, and so many."""
-_GATE = 3.0
+_GATE = 4.0
 """Standard deviations from the road up to which a point is taken for one of it."""
+_ALIKE = 0.02
+"""By how much a pavement may slope otherwise than its road."""
 _OUTSIDE = 2.5
 """Standard deviations from a plane at which a point is none of it."""
 _LANE = 2.0
 """Metres from the vehicle's middle within which it drives on the road."""
+_TUKEY, _REFINEMENTS = 4.685, 30
 _TRIALS = 500
 _KERB = (0.05, 0.3)
 """Metres by which a pavement lies above the road."""
@@ -100,12 +103,25 @@ def find_road(
     middle = float(np.median(y[on_it]))
     below = (drops[best] + slopes[best] * middle) - (drops + slopes * middle)
     lower = (below > _KERB[0]) & (below < _KERB[1]) & (support > _LOWER * support[best])
+    lower &= np.abs(slopes - slopes[best]) < _ALIKE
     if lower.any():
         best = int(np.flatnonzero(lower)[np.argmax(support[lower])])
-    roll = float(np.arctan(slopes[best]))
+    slope, drop = _refined(y, z, sigma, slopes[best], drops[best])
+    roll = float(np.arctan(slope))
     level = Rotation.from_rotvec([-roll, 0, 0]).as_matrix()
-    height = float(-drops[best] * np.cos(roll))
+    height = float(-drop * np.cos(roll))
     return replace(state, rotation=level @ state.rotation, height=height)
+
+
+def _refined(y: Array, z: Array, sigma: Array, slope: float, drop: float) -> tuple[float, float]:
+    """The line to which one nearby settles (reweighted least squares, Tukey's biweight)."""
+    sides = np.stack([y, np.ones_like(y)], axis=1)
+    for _ in range(_REFINEMENTS):
+        off = (z - slope * y - drop) / sigma
+        weight = np.maximum(0, 1 - (off / _TUKEY) ** 2) / sigma
+        line = np.linalg.lstsq(sides * weight[:, None], z * weight, rcond=None)[0]
+        slope, drop = float(line[0]), float(line[1])
+    return slope, drop
 
 
 def on_road(points: Observations, state: State, pixels: float) -> NDArray[np.bool_]:
