@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
 from calib.driving.flow import FlowPair
 from calib.driving.tracker import PairTracker
@@ -52,7 +53,8 @@ def follow_drive(
         if image is None:
             unusable[encoded.camera] = note
             continue
-        pair = tracker.add(stamp_s, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), pose)
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        pair = tracker.add(stamp_s, grey, pose)
         if pair is not None:
             pairs[encoded.camera].append(pair)
     return Drive(pairs, unusable, has_poses)

@@ -39,8 +39,11 @@ _ROUGHEST = 3.0
 _STEEPEST, _SLOPE = np.radians(20), np.radians(1.5)
 """By how much the first guess of the camera's turn about its way may be wrong; by how much the
 road may slope across it."""
-_FLOOR_DEG, _FLOOR_M = 0.01, 0.002
-"""What no drive can better: the lens file, the road's own shape."""
+_FLOOR = np.array([np.radians(0.15), np.radians(0.03), np.radians(0.03), 0.008])
+"""What no drive betters, of the turn about the ego frame's x, y and z and of the height in parts
+of it: roads are not flat, and what is wrong with points in one frame is so in the next."""
+_MOST_OFF_PX = 2.0
+"""Pixels, one standard deviation, above which the points can't be explained by any mounting."""
 _BLOCKS = 25
 """Parts of the drive that are taken for independent of each other."""
 MOST_UNSURE_DEG, MOST_UNSURE_M = (0.5, 0.5, 1.0), 0.1
@@ -167,8 +170,9 @@ def _with_road(
 
 
 def _spread(values: Array) -> float:
-    """Standard deviation of the good ones, by the median; a hundredth of a pixel at least."""
-    return max(1.4826 * float(np.nanmedian(np.abs(values))), 0.01)
+    """Standard deviation of the good ones, by the nearest third, for many may be bad in the same
+    way; a hundredth of a pixel at least."""
+    return max(2.32 * float(np.nanpercentile(np.abs(values), 33.3)), 0.01)
 
 
 def _mounting(
@@ -184,12 +188,13 @@ def _mounting(
     pose[:3, :3] = fit.state.rotation
     if metric:
         pose[2, 3] = fit.state.height
-    covariance = _covariance(fit)
-    sigma = np.sqrt(np.diagonal(_by_angles(pose, covariance[:3, :3]))) * 180 / np.pi
-    sigma = np.hypot(sigma, _FLOOR_DEG)
-    height = float(np.hypot(np.sqrt(covariance[3, 3]) * pose[2, 3], _FLOOR_M)) if metric else None
+    covariance = _covariance(fit) + np.diag(_FLOOR**2)
+    sigma = np.degrees(np.sqrt(np.diagonal(_by_angles(pose, covariance[:3, :3]))))
+    height = float(np.sqrt(covariance[3, 3]) * pose[2, 3]) if metric else None
     turn = np.degrees(angles(pose) - angles(given))
     doubt = None
+    if scale > _MOST_OFF_PX:
+        doubt = f"points miss their way by {scale:.1f} px; is this its lens, and its pictures?"
     for name, value, most in zip(("yaw", "pitch", "roll"), sigma, MOST_UNSURE_DEG, strict=True):
         if not value <= most:
             doubt = f"{name} is open by {value:.1f} degree; drive longer, with more to see"

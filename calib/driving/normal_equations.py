@@ -1,8 +1,9 @@
 """Robust least squares over all pairs of a drive: a few numbers of the camera, four of each pair.
 
-Gauss-Newton with Levenberg's damping and Cauchy's loss. What belongs to one pair is eliminated
-from the normal equations (the Schur complement, as in Triggs et al. 2000, "Bundle adjustment: a
-modern synthesis"), so that four unknowns stay however long the drive.
+Gauss-Newton with Levenberg's damping and Geman's and McClure's loss, which has outliers count for
+nothing. What belongs to one pair is eliminated from the normal equations (the Schur complement, as
+in Triggs et al. 2000, "Bundle adjustment: a modern synthesis"), so that four unknowns stay however
+long the drive.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,8 +39,9 @@ _Kind = tuple[_Residuals, Observations, float]
 
 @dataclass(frozen=True)
 class Solution:
-    """`information` (4, 4) of rotation and log height after elimination; `scores` (K, 4): each pair's part of the gradient; `pair_spread`: standard deviation
-    of the pairs' turns about what was measured, radians."""
+    """`information` (4, 4) of rotation and log height after elimination of the pairs; `scores`
+    (K, 4): each pair's part of the gradient; `pair_spread`: standard deviation of the pairs' turns
+    about what was measured, radians."""
 
     state: State
     information: Array
@@ -57,8 +59,7 @@ def solve(
 ) -> Solution:
     """Fit the state to what all `points` and the points `on_road` show.
 
-    `scale`, `road_scale`: what good residuals of both kinds usually are, pixels; Cauchy's loss
-    counts from 2.4 of them on.
+    `scale`, `road_scale`: what good residuals of both kinds usually are, pixels.
     """
     state, damping = start, 1e-3
     kinds = ((epipolar, points, scale), (ground, on_road, road_scale))
@@ -122,9 +123,9 @@ class _System:
         values = np.where(good, values, 1e3) / scale
         by_camera = np.where(good[:, None], by_camera, 0) / scale
         by_pair = np.where(good[:, None], by_pair, 0) / scale
-        square = (values / _CAUCHY) ** 2
-        self.cost += float(_CAUCHY**2 / 2 * np.log1p(square).sum())
-        weight = (1 / (1 + square))[:, None]
+        square = (values / _OUTLYING) ** 2
+        self.cost += float(_OUTLYING**2 / 2 * (square / (1 + square)).sum())
+        weight = (1 / (1 + square) ** 2)[:, None]
         both = np.concatenate([by_camera, by_pair, values[:, None]], axis=1)
         weighted = weight * both
         ends = np.searchsorted(pair, np.arange(len(self.d) + 1))
@@ -160,8 +161,8 @@ class _System:
         return Solution(self.state, information, scores, spread)
 
 
-_CAUCHY = 2.385
-"""In standard deviations; keeps 95 % of least squares' precision under normal noise."""
+_OUTLYING = 3.6
+"""Standard deviations around which a point's weight fades away."""
 _FLAT = 1e-2
 """Share of the best seen unknown's damping that all get: one may not be seen at all."""
 _LONGEST = 0.1

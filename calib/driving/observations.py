@@ -112,7 +112,5 @@ def observe(camera: Camera, pairs: Sequence[FlowPair]) -> Observations:
 
 def _radians_per_pixel(lens: Lens, pixels: Array, rays: Array) -> Array:
     """(N,), the mean over both directions."""
-    steps = [
-        np.linalg.norm(lens.unproject(pixels + step) - rays, axis=1) for step in np.eye(2)
-    ]
+    steps = [np.linalg.norm(lens.unproject(pixels + step) - rays, axis=1) for step in np.eye(2)]
     return np.sqrt(steps[0] * steps[1])

@@ -18,7 +18,7 @@ def epipolar(points: Observations, state: State) -> tuple[Array, Array, Array]:
     """
     rays = seen(points, state)
     first, second, way = rays.before, rays.after, rays.baseline
-    plane0, plane1 = np.cross(way, first), np.cross(second, way)
+    plane0, plane1 = _cross(way, first), _cross(second, way)
     norm = np.sqrt((plane0**2).sum(1) + (plane1**2).sum(1)) * points.sigma + 1e-12
     values = (second * plane0).sum(1) / norm
     by_second = _by_turn(second, plane0)
@@ -27,7 +27,7 @@ def epipolar(points: Observations, state: State) -> tuple[Array, Array, Array]:
     by_camera[:, :3] = (turned + _by_turn(first, plane1)) / norm[:, None]
     by_pair = np.zeros((len(values), 4))
     by_pair[:, :3] = by_second / norm[:, None]
-    by_pair[:, 3] = (_by_pace(points, state) * np.cross(first, second)).sum(1) / norm
+    by_pair[:, 3] = (_by_pace(points, state) * _cross(first, second)).sum(1) / norm
     return values, by_camera, by_pair
 
 
@@ -41,13 +41,13 @@ def ground(points: Observations, state: State) -> tuple[Array, Array, Array]:
         place = first * scale[:, None]
         onward = place - way
         near0, near1 = np.linalg.norm(place, axis=1), np.linalg.norm(onward, axis=1)
-        across = np.cross(way, first)
+        across = _cross(way, first)
         across /= np.linalg.norm(across, axis=1, keepdims=True)
         # An error of the first ray moves the point on the road by more the flatter it looks.
         norm = near1 * points.sigma * np.sqrt(1 + (near0 / near1) ** 4)
-        values = (across * np.cross(onward, second)).sum(1) / norm
-        by_onward = np.cross(second, across)
-        by_second = np.cross(across, onward)
+        values = (across * _cross(onward, second)).sum(1) / norm
+        by_onward = _cross(second, across)
+        by_second = _cross(across, onward)
         # place = -height first / first_z
         by_first = scale[:, None] * by_onward
         by_first[:, 2] -= (by_onward * place).sum(1) / first[:, 2]
@@ -64,7 +64,11 @@ def ground(points: Observations, state: State) -> tuple[Array, Array, Array]:
 
 def _by_turn(ray: Array, gradient: Array) -> Array:
     """Of gradient . (w x ray), by w."""
-    return np.cross(ray, gradient)
+    return _cross(ray, gradient)
+
+
+def _cross(a: Array, b: Array) -> Array:
+    return np.asarray(np.cross(a, b), np.float64)
 
 
 def _by_pace(points: Observations, state: State) -> Array:

@@ -66,9 +66,7 @@ def heights(points: Observations, state: State, pixels: float) -> Heights:
     return Heights(place[:, 1], place[:, 2], sigma, useful)
 
 
-def find_road(
-    points: Observations, state: State, pixels: float, steepest: float
-) -> State | None:
+def find_road(points: Observations, state: State, pixels: float, steepest: float) -> State | None:
     """`state` with the height, and the turn about the vehicle's way by up to `steepest` radians,
     by which the best points lie on the road (MSAC, Torr and Zisserman 2000); None where no plane
     is seen.

@@ -9,6 +9,7 @@ from calib.driving.flow import FlowPair
 from calib.pose import invert
 
 Array = NDArray[np.float64]
+Points = NDArray[np.float32]
 TRAVEL_M = 0.3
 """Metres between the two frames of a pair, at least."""
 _PATIENCE_S, _BLIND_S = 1.0, 0.09
@@ -83,23 +84,33 @@ def follow(
     if not len(before):
         return np.empty((0, 2)), np.empty((0, 2))
     guess = before if ego_motion is None else _expected(camera, before, ego_motion)
-    options = {
-        "winSize": (_WINDOW, _WINDOW),
-        "maxLevel": _LEVELS,
-        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
-        "flags": cv2.OPTFLOW_USE_INITIAL_FLOW,
-    }
-    after, found, _ = cv2.calcOpticalFlowPyrLK(first, second, before, guess.copy(), **options)
-    shift = guess - before
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(second, first, after, after - shift, **options)
-    kept = (found & found_back).astype(bool).ravel()
+    after, found = _followed(first, second, before, guess)
+    back, found_back = _followed(second, first, after, after - (guess - before))
+    kept = found & found_back
     kept &= np.linalg.norm(back - before, axis=1) < _BACK
     height, width = second.shape
     kept &= (after >= 0).all(1) & (after < (width, height)).all(1)
     return before[kept].astype(np.float64), after[kept].astype(np.float64)
 
 
-def _corners(picture: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+def _followed(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], points: Points, guess: Points
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Where `points` (N, 2) of one picture are in another, and whether each was found."""
+    after, found, _ = cv2.calcOpticalFlowPyrLK(
+        first,
+        second,
+        points,
+        guess.copy(),
+        winSize=(_WINDOW, _WINDOW),
+        maxLevel=_LEVELS,
+        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )
+    return np.asarray(after, np.float32), np.asarray(found).astype(bool).ravel()
+
+
+def _corners(picture: NDArray[np.uint8], count: int) -> Points:
     """(N, 2): corners of each part of the picture, so that the road gets its share."""
     height, width = picture.shape
     columns, rows = _CELLS
@@ -112,13 +123,11 @@ def _corners(picture: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
             x0, x1 = width * column // columns, width * (column + 1) // columns
             corners = cv2.goodFeaturesToTrack(picture[y0:y1, x0:x1], each, _QUALITY, distance)
             if corners is not None:
-                found.append(corners.reshape(-1, 2) + np.float32([x0, y0]))
-    return np.concatenate(found) if found else np.empty((0, 2), np.float32)
+                found.append(np.asarray(corners, np.float32).reshape(-1, 2) + np.array([x0, y0]))
+    return np.concatenate([np.empty((0, 2)), *found]).astype(np.float32)
 
 
-def _expected(
-    camera: Camera, pixels: NDArray[np.float32], ego_motion: Array
-) -> NDArray[np.float32]:
+def _expected(camera: Camera, pixels: Points, ego_motion: Array) -> Points:
     """Where the points come to lie if those below the horizon are on the road, and the others far
     away."""
     rays = camera.unproject(pixels)
