@@ -24,12 +24,12 @@ from calib.pose import angles
 
 Array = NDArray[np.float64]
 MIN_PAIRS = 8
-_MIN_POINTS, _MIN_ROAD_POINTS = 200, 60
+_MIN_POINTS, _MIN_ROAD_POINTS = 200, 100
 _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
 """Where the log has the vehicle's pose. Cars pitch by about so much between two frames, which
 their odometry may not tell; how much it is in this drive is then taken from the drive."""
 _UNMEASURED = Priors(turn=0.02, pace=3.0, height_free=False)
-_CALMEST = 1e-4
+_CALMEST = 2e-4
 """Radians of unmeasured turn between frames that are allowed for at least."""
 _STRAIGHT = 2e-3
 """Radians that the vehicle turns at most between two frames to count as going straight."""
@@ -39,7 +39,7 @@ _ROUGHEST = 3.0
 _STEEPEST, _SLOPE = np.radians(20), np.radians(1.5)
 """By how much the first guess of the camera's turn about its way may be wrong; by how much the
 road may slope across it."""
-_FLOOR = np.array([np.radians(0.15), np.radians(0.03), np.radians(0.03), 0.008])
+_FLOOR = np.array([np.radians(0.15), np.radians(0.04), np.radians(0.05), 0.008])
 """What no drive betters, of the turn about the ego frame's x, y and z and of the height in parts
 of it: roads are not flat, and what is wrong with points in one frame is so in the next."""
 _MOST_OFF_PX = 2.0
@@ -157,9 +157,9 @@ def _with_road(
     found = find_road(points, state, scale, min(_STEEPEST, 4 * roll_sigma + _SLOPE))
     if found is None:
         return _nothing(camera, points, "no road can be made out in its pictures")
-    state = found
+    state, kerb = found
     for _ in range(_ROUNDS):
-        road = points.only(on_road(points, state, scale))
+        road = points.only(on_road(points, state, scale, kerb))
         if len(road.pair) < _MIN_ROAD_POINTS:
             return _nothing(camera, points, f"only {len(road.pair)} points of the road are seen")
         road_scale = min(_spread(ground(road, state)[0]), _ROUGHEST * scale)

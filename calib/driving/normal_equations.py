@@ -66,7 +66,7 @@ def solve(
     system = _System(kinds, state, priors)
     for _ in range(_ITERATIONS):
         step, moves = system.step(damping)
-        moved = _moved(state, step, moves)
+        there = moved(state, step, moves)
         tried = _System(kinds, moved, priors)
         if tried.cost < system.cost:
             state, system, damping = moved, tried, damping * 0.1
@@ -77,7 +77,7 @@ def solve(
     return system.solution()
 
 
-def _moved(state: State, step: Array, moves: Array) -> State:
+def moved(state: State, step: Array, moves: Array) -> State:
     return State(
         Rotation.from_rotvec(step[:3]).as_matrix() @ state.rotation,
         state.height * float(np.exp(np.clip(step[3], -0.3, 0.3))),

@@ -1,4 +1,4 @@
-"""The road among all points that a camera saw: the lowest plane along which the vehicle drives."""
+"""The road among all points that a camera followed: the plane along which the vehicle drives."""
 
 from dataclasses import dataclass, replace
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from calib.driving.cross_section import find_line
 from calib.driving.observations import Observations, State, seen
 from calib.driving.residuals import ground
 
@@ -15,25 +16,16 @@ _FARTHEST = 18.0
 _MOST_UNSURE = 0.06
 """Part of the height, one standard deviation, up to which a point helps to find the road."""
 _THICKNESS = 0.02
-"""Metres, one standard deviation, by which real roads and found points leave a plane."""
+"""Metres, one standard deviation, by which points of the road leave its plane."""
 _HEIGHTS = (0.5, 2.0)
 """Heights that are looked at, as parts of the first guess."""
-_SHARP, _ENOUGH = 0.03, 3000
-"""The sharpest points tell the road from a pavement: to this part of the height, and so many."""
-_GATE = 4.0
+_FEWEST = 20
+_CLOSE = 2.0
+"""Points near the vehicle change their looks from frame to frame: they are off by more."""
+_SHARP, _ENOUGH = 0.02, 800
+"""Only the sharpest points are taken: to this part of the height, or so many."""
+_GATE = 3.0
 """Standard deviations from the road up to which a point is taken for one of it."""
-_ALIKE = 0.02
-"""By how much a pavement may slope otherwise than its road."""
-_OUTSIDE = 2.5
-"""Standard deviations from a plane at which a point is none of it."""
-_LANE = 2.0
-"""Metres from the vehicle's middle within which it drives on the road."""
-_TUKEY, _REFINEMENTS = 4.685, 30
-_TRIALS = 500
-_KERB = (0.05, 0.3)
-"""Metres by which a pavement lies above the road."""
-_LOWER = 0.3
-"""Share of the best plane's points that a lower one needs to be the road."""
 
 
 @dataclass(frozen=True)
@@ -66,65 +58,31 @@ def heights(points: Observations, state: State, pixels: float) -> Heights:
     return Heights(place[:, 1], place[:, 2], sigma, useful)
 
 
-def find_road(points: Observations, state: State, pixels: float, steepest: float) -> State | None:
+def find_road(
+    points: Observations, state: State, pixels: float, steepest: float
+) -> tuple[State, float | None] | None:
     """`state` with the height, and the turn about the vehicle's way by up to `steepest` radians,
-    by which the best points lie on the road (MSAC, Torr and Zisserman 2000); None where no plane
-    is seen.
-
-    Seen along its way the road is a line, so two points are a trial. Where another plane lies up
-    to a kerb's height below and has support too, that one is the road.
-    """
-    found = heights(points, state, pixels)
-    y, z = found.across[found.useful], found.up[found.useful]
-    sigma = np.hypot(found.sigma[found.useful], _THICKNESS)
-    if len(y) < 20:
+    by which the best points lie on the road, and the height of a kerb beside it, if one is seen.
+    None where there is no plane."""
+    found = heights(points, state, _CLOSE * pixels)
+    y, z, sigma = (each[found.useful] for each in (found.across, found.up, found.sigma))
+    if len(y) < _FEWEST:
         return None
-    # Sharply seen points tell planes apart, and near its lane the vehicle has road beside it.
-    from_lane = np.abs(y + points.place[1]) / _LANE
-    weight = (_THICKNESS / sigma) ** 2 / (1 + from_lane**2)
-    rng = np.random.default_rng(0)
-    pick = rng.choice(len(y), size=(_TRIALS, 2), p=weight / weight.sum())
-    with np.errstate(all="ignore"):
-        slopes = (z[pick[:, 1]] - z[pick[:, 0]]) / (y[pick[:, 1]] - y[pick[:, 0]])
-    drops = z[pick[:, 0]] - slopes * y[pick[:, 0]]
     low, high = (part * state.height for part in _HEIGHTS)
-    kept = (np.abs(slopes) < np.tan(steepest)) & (-drops > low) & (-drops < high)
-    slopes, drops = slopes[kept], drops[kept]
-    if not len(slopes):
+    line = find_line(y, z, sigma, -float(points.place[1]), float(np.tan(steepest)), -high, -low)
+    if line is None:
         return None
-    support = np.empty(len(slopes))
-    for i, (slope, drop) in enumerate(zip(slopes, drops, strict=True)):
-        off = (z - slope * y - drop) / sigma
-        support[i] = (weight * np.maximum(0, 1 - (off / _OUTSIDE) ** 2)).sum()
-    best = int(np.argmax(support))
-    on_it = np.abs(z - slopes[best] * y - drops[best]) < _OUTSIDE * sigma
-    middle = float(np.median(y[on_it]))
-    below = (drops[best] + slopes[best] * middle) - (drops + slopes * middle)
-    lower = (below > _KERB[0]) & (below < _KERB[1]) & (support > _LOWER * support[best])
-    lower &= np.abs(slopes - slopes[best]) < _ALIKE
-    if lower.any():
-        best = int(np.flatnonzero(lower)[np.argmax(support[lower])])
-    slope, drop = _refined(y, z, sigma, slopes[best], drops[best])
-    roll = float(np.arctan(slope))
+    roll = float(np.arctan(line.slope))
     level = Rotation.from_rotvec([-roll, 0, 0]).as_matrix()
-    height = float(-drop * np.cos(roll))
-    return replace(state, rotation=level @ state.rotation, height=height)
+    height = float(-line.drop * np.cos(roll))
+    return replace(state, rotation=level @ state.rotation, height=height), line.kerb
 
 
-def _refined(y: Array, z: Array, sigma: Array, slope: float, drop: float) -> tuple[float, float]:
-    """The line to which one nearby settles (reweighted least squares, Tukey's biweight)."""
-    sides = np.stack([y, np.ones_like(y)], axis=1)
-    for _ in range(_REFINEMENTS):
-        off = (z - slope * y - drop) / sigma
-        weight = np.maximum(0, 1 - (off / _TUKEY) ** 2) / sigma
-        line = np.linalg.lstsq(sides * weight[:, None], z * weight, rcond=None)[0]
-        slope, drop = float(line[0]), float(line[1])
-    return slope, drop
-
-
-def on_road(points: Observations, state: State, pixels: float) -> NDArray[np.bool_]:
+def on_road(
+    points: Observations, state: State, pixels: float, kerb: float | None
+) -> NDArray[np.bool_]:
     """(N,) which points to take for the road of `state`: where the road's place shows its height
-    well, and the point moved as the road does.
+    well, and the point moved as the road does and not as a pavement a `kerb` above it.
 
     Both are judged by where the road is, not by where noise puts the point, which would prefer
     errors of one sign.
@@ -138,7 +96,11 @@ def on_road(points: Observations, state: State, pixels: float) -> NDArray[np.boo
         sigma = state.height * pixels * points.sigma * np.sqrt(2) / parallax
         shows = (rays.before[:, 2] < 0) & (away < _FARTHEST * state.height)
         off = np.abs(ground(points, state)[0]) / pixels * sigma
-        near = shows & (off < _GATE * np.hypot(sigma, _THICKNESS))
+    most_off = _GATE * np.hypot(sigma, _THICKNESS)
+    if kerb is not None:
+        most_off = np.minimum(most_off, kerb / 2)
+        shows &= sigma < kerb / 4
+    near = shows & (off < most_off)
     sharpest = np.sort(sigma[near])[:_ENOUGH]
     if not len(sharpest):
         return near

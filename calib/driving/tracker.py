@@ -14,7 +14,7 @@ TRAVEL_M = 0.3
 """Metres between the two frames of a pair, at least."""
 _PATIENCE_S, _BLIND_S = 1.0, 0.09
 """Seconds after which a first frame is too old, and between frames where no pose tells the way."""
-_CELLS = (8, 6)
+_CELLS = (16, 12)
 """Points are looked for in so many parts of the picture, across and down, equally in each."""
 _QUALITY, _WINDOW, _LEVELS = 0.005, 21, 4
 _BACK = 0.3
@@ -28,7 +28,7 @@ class PairTracker:
     `points`: that are looked for in a frame. `every_s`: seconds from one pair to the next.
     """
 
-    def __init__(self, camera: Camera, points: int = 400, every_s: float = 0.0) -> None:
+    def __init__(self, camera: Camera, points: int = 576, every_s: float = 0.0) -> None:
         self._camera, self._points, self._every_s = camera, points, every_s
         self._first: tuple[float, NDArray[np.uint8], Array | None] | None = None
         self._next_s = -np.inf

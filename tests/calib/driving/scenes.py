@@ -22,7 +22,7 @@ def mounted(camera: Camera, turn_deg: tuple[float, float, float], raised: float 
 def path(count: int, step: float, bend: float, rng: np.random.Generator) -> list[np.ndarray]:
     """world_from_ego (4, 4) of `count` stations `step` metres apart on a road that winds by up to
     `bend` radians a metre."""
-    curvature = bend * np.sin(np.arange(count) * step / 40 + rng.uniform(0, 6))
+    curvature = bend * np.sin(np.arange(count) * step / 12 + rng.uniform(0, 6))
     heading = np.cumsum(curvature * step)
     poses = []
     place = np.zeros(3)
