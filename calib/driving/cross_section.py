@@ -17,6 +17,8 @@ _PAVEMENT = 0.8
 """What a point of a pavement counts for its road, whose own count 1."""
 _CLEAR = 0.15
 """Part of the support by which there is a pavement at all."""
+_RIVAL, _OTHERWISE = 0.95, 0.03
+"""Part of the best line's support that none may have whose slope differs by the second number."""
 _MOST = 3000
 """Points that are looked at."""
 _TRIALS, _REFINEMENTS = 400, 30
@@ -38,7 +40,8 @@ def find_line(
 ) -> Line | None:
     """The line of the road among points (N,) across and up in metres, `sigma` being the standard
     deviations of z. `middle`: the vehicle's y; `steepest`: the largest slope; `lowest`, `highest`:
-    bounds of the drop. None where no trial is within them.
+    bounds of the drop. None where no trial is within them, or another says as much: a road and
+    its pavement, dimly seen, make one slope.
 
     MSAC (Torr and Zisserman 2000) over a road with a pavement or without.
     """
@@ -59,17 +62,25 @@ def find_line(
     drops = z[first] - slopes * y[first]
     kept = (np.abs(slopes) < steepest) & (drops > lowest) & (drops < highest)
     best, most = None, 0.0
+    supports = []
     for slope, drop in zip(slopes[kept].tolist(), drops[kept].tolist(), strict=True):
         off = z - slope * y - drop
         road = weight * _near(off / sigma)
         alone = float(road.sum())
+        supports.append(0.0)
         for kerb in _KERBS:
             both = np.maximum(road, _PAVEMENT * weight * _near((off - kerb) / sigma))
             support = float(both.sum())
+            supports[-1] = max(supports[-1], support)
             if support > most:
                 clear = support - alone > _CLEAR * support
                 best, most = Line(slope, drop, kerb if clear else None), support
-    return None if best is None else _refined(y, z, sigma, best)
+    if best is None:
+        return None
+    otherwise = np.abs(slopes[kept] - best.slope) > _OTHERWISE
+    if max(np.array(supports)[otherwise], default=0.0) > _RIVAL * most:
+        return None
+    return _refined(y, z, sigma, best)
 
 
 def _near(off: Array) -> Array:

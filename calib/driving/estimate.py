@@ -24,7 +24,7 @@ from calib.pose import angles
 
 Array = NDArray[np.float64]
 MIN_PAIRS = 8
-_MIN_POINTS, _MIN_ROAD_POINTS = 200, 100
+_MIN_POINTS, _MIN_ROAD_POINTS = 200, 60
 _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
 """Where the log has the vehicle's pose. Cars pitch by about so much between two frames, which
 their odometry may not tell; how much it is in this drive is then taken from the drive."""
@@ -156,7 +156,7 @@ def _with_road(
     scale = _spread(epipolar(points, state)[0])
     found = find_road(points, state, scale, min(_STEEPEST, 4 * roll_sigma + _SLOPE))
     if found is None:
-        return _nothing(camera, points, "no road can be made out in its pictures")
+        return _nothing(camera, points, "no road stands out in what it saw")
     state, kerb = found
     for _ in range(_ROUNDS):
         road = points.only(on_road(points, state, scale, kerb))

@@ -67,9 +67,9 @@ def solve(
     for _ in range(_ITERATIONS):
         step, moves = system.step(damping)
         there = moved(state, step, moves)
-        tried = _System(kinds, moved, priors)
+        tried = _System(kinds, there, priors)
         if tried.cost < system.cost:
-            state, system, damping = moved, tried, damping * 0.1
+            state, system, damping = there, tried, damping * 0.1
         else:
             damping *= 10
         if np.abs(step).max() < _CONVERGED or damping > 1e6:

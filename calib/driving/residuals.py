@@ -13,27 +13,33 @@ def epipolar(points: Observations, state: State) -> tuple[Array, Array, Array]:
     with the camera's way (Sampson's distance on the sphere).
 
     Returns values (N,) and derivatives (N, 4) by the camera (rotation vector in ego axes,
-    logarithm of its height) and (N, 4) by its pair (rotation vector in ego0's axes, pace). They
-    hold the distance's denominator fixed; what that leaves out shrinks with the value.
+    logarithm of its height) and (N, 4) by its pair (rotation vector in ego0's axes, pace).
     """
     rays = seen(points, state)
     first, second, way = rays.before, rays.after, rays.baseline
     plane0, plane1 = _cross(way, first), _cross(second, way)
-    norm = np.sqrt((plane0**2).sum(1) + (plane1**2).sum(1)) * points.sigma + 1e-12
-    values = (second * plane0).sum(1) / norm
-    by_second = _by_turn(second, plane0)
-    by_camera = np.zeros((len(values), 4))
-    turned = np.einsum("nij,ni->nj", state.turns[points.pair], by_second)
-    by_camera[:, :3] = (turned + _by_turn(first, plane1)) / norm[:, None]
-    by_pair = np.zeros((len(values), 4))
-    by_pair[:, :3] = by_second / norm[:, None]
-    by_pair[:, 3] = (_by_pace(points, state) * _cross(first, second)).sum(1) / norm
-    return values, by_camera, by_pair
+    length = np.sqrt((plane0**2).sum(1) + (plane1**2).sum(1)) + 1e-12
+    miss = (second * plane0).sum(1) / length
+    # The length's own derivative too: without it, noise turns the answer (Chojnacki et al. 2000).
+    part = (miss / length)[:, None]
+    by_first = plane1 - part * _cross(plane0, way)
+    by_second = plane0 - part * _cross(way, plane1)
+    by_way = _cross(first, second) - part * (_cross(first, plane0) + _cross(plane1, second))
+    norm = length * points.sigma
+    turn_second = _by_turn(second, by_second)
+    by_camera = np.zeros((len(miss), 4))
+    turned = np.einsum("nij,ni->nj", state.turns[points.pair], turn_second)
+    by_camera[:, :3] = (turned + _by_turn(first, by_first)) / norm[:, None]
+    by_pair = np.zeros((len(miss), 4))
+    by_pair[:, :3] = turn_second / norm[:, None]
+    by_pair[:, 3] = (_by_pace(points, state) * by_way).sum(1) / norm
+    return miss / points.sigma, by_camera, by_pair
 
 
 def ground(points: Observations, state: State) -> tuple[Array, Array, Array]:
     """How far along its way over the image each point is from where a point of the road would be,
-    in pixels; values and derivatives as for `epipolar`. NaN for rays that don't point down."""
+    in pixels; values and derivatives as for `epipolar`, but with their denominator held fixed: what
+    that leaves out shrinks with the value. NaN for rays that don't point down."""
     rays = seen(points, state)
     first, second, way = rays.before, rays.after, rays.baseline
     with np.errstate(all="ignore"):

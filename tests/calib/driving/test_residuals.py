@@ -28,7 +28,7 @@ def test_points_without_errors_leave_nothing_over(name: str) -> None:
     assert len(points.pair) > 100
     assert np.abs(epipolar(points, state)[0]).max() < 1e-6
     off = np.abs(ground(points, state)[0])
-    assert (off < 1e-6).sum() > 20, "no road"
+    assert (off < 1e-6).sum() > 10, "no road"
     turned = moved(state, np.array([0, 0.02, 0.02, 0]), np.zeros((3, 4)))
     assert np.median(np.abs(epipolar(points, turned)[0])) > 0.1
 
@@ -41,7 +41,12 @@ def test_derivatives_are_those_of_finite_differences(name: str, residuals) -> No
     points = replace(points, travel=points.travel * np.exp(-0.01))
     values, by_camera, by_pair = residuals(points, state)
     good = np.abs(values) < 1e-4  # elsewhere it is no point of the road
-    assert good.sum() > 20
+    if residuals is epipolar:
+        turned = np.array([0.01, -0.02, 0.02, 0])
+        state = moved(state, turned, np.zeros((3, 4)))
+        values, by_camera, by_pair = residuals(points, state)
+        assert np.abs(values).max() > 1
+    assert good.sum() > 10
     for index in range(4):
         step = np.zeros(4)
         step[index] = 1e-6
@@ -52,6 +57,4 @@ def test_derivatives_are_those_of_finite_differences(name: str, residuals) -> No
         ):
             numeric = residuals(points, moved(state, *one))[0]
             numeric = (numeric - residuals(points, moved(state, *other))[0]) / 2e-6
-            np.testing.assert_allclose(
-                derivative[good, index], numeric[good], rtol=1e-4, atol=1e-3
-            )
+            np.testing.assert_allclose(derivative[good, index], numeric[good], rtol=1e-4, atol=1e-3)
