@@ -30,7 +30,7 @@ from perception.network import OctoNet, Predictions
 from perception.processes import Processes
 from perception.recipe import Recipe
 from perception.report.curves import write_curves
-from perception.spec import PRESETS, TRAINED_ON_KEY
+from perception.spec import TRAINED_ON_KEY
 
 _RECIPE_KEY = "octoview.recipe"
 _STEP_KEY = "octoview.step"
@@ -141,7 +141,7 @@ class _Run:
     ) -> None:
         self.recipe, self.state_path, self.step = recipe, folder / "state.safetensors", 0
         self.processes, self.places = processes, processes.share(recipe.batch)
-        spec = PRESETS[recipe.preset]
+        spec = recipe.spec
         self.mixture = Mixture(
             data.datasets,
             [source.weight for source in recipe.sources],

@@ -64,6 +64,9 @@ def views(
     count: Annotated[int, typer.Option("--views", min=1, help="Pictures in all.")] = 160,
     seed: Annotated[int, _SEED] = 0,
     rig: Annotated[str, _RIG] = "hw2",
+    frames: Annotated[
+        int, typer.Option(min=1, max=2, help="2: with the camera's frame before each view.")
+    ] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json_file: JsonFile = None,
 ) -> None:
@@ -77,7 +80,7 @@ def views(
         raise _missing(error) from error
     began = time.perf_counter()
     with Ticker("sim views", count, "view") as ticker:
-        index = write_views(folder, load_rig(rig), count, seed, workers, ticker.advance_to)
+        index = write_views(folder, load_rig(rig), count, seed, workers, ticker.advance_to, frames)
     wall = time.perf_counter() - began
     kinds = [o["class"] for view in index["views"] for o in view["objects"] if not o["ignore"]]
     objects = {name: round(kinds.count(name) / count, 2) for name in index["object_classes"]}

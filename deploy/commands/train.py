@@ -35,6 +35,9 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 4000,
     preset: Annotated[str, typer.Option(help="base or nano.")] = "nano",
+    frames: Annotated[
+        int, typer.Option(min=1, max=2, help="2: the network also sees the frame before.")
+    ] = 1,
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 16,
     crop: Annotated[
         str, typer.Option(help="Size of the crops, WIDTHxHEIGHT in the network's pixels.")
@@ -89,6 +92,7 @@ def train(
     crop_width, crop_height = _crop(crop)
     recipe = Recipe(
         preset=preset,
+        frames=frames,
         sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,
