@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from calib.rig import Camera, load_rig
 from deploy.bench.alternate import alternate, quartiles, ratio
 from deploy.bench.cold_start import cold_start
+from deploy.bench.durations import by_stage, percentiles_ms
 from deploy.bench.growth import growth
 from deploy.bench.peers import Peer
 from deploy.bench.power import power_log
@@ -71,22 +73,21 @@ def measure(
     for index in range(WARM_UP):
         pipeline.tick(encoded(index))
         progress("warming up")
-    timer = pipeline.timer = StageTimer()
+    pipeline.timer = StageTimer()  # without the warm-up
+    rows = []
     with power_log() as power:
         for index in range(WARM_UP, WARM_UP + ticks):
             pipeline.tick(encoded(index))
-            timer.end_tick()
+            rows.append(pipeline.timer.current)
+            pipeline.timer.end_tick()
             progress("then ratios, growth and a cold start")
+    rounds = min(ticks, 20)
     buckets = {}
     for batch in pipeline.batches:
-        calls = StageTimer()
-        for _ in range(min(ticks, 20)):
-            with calls.stage("engine"):
-                engine.infer(batch.images)
-            calls.end_tick()
-        buckets[batch.bucket] = {"images": len(batch.cameras), **calls.summary()["engine"]}
+        calls = alternate({"call": partial(engine.infer, batch.images)}, rounds)
+        times = percentiles_ms(np.array(calls["call"]))
+        buckets[batch.bucket] = {"images": len(batch.cameras), **times}
 
-    rounds = min(ticks, 20)
     numbers = itertools.count(WARM_UP + ticks)
     in_turn = alternate(
         {
@@ -107,7 +108,7 @@ def measure(
             rounds,
         )
     first.fill(frames)
-    stages = timer.seconds
+    stages = by_stage(rows)
     seconds = stages["tick"]
     return {
         "schema": SCHEMA,
@@ -123,7 +124,7 @@ def measure(
         },
         "ticks": ticks,
         "warm_up_ticks": WARM_UP,
-        "latency_ms": timer.summary(),
+        "latency_ms": {stage: percentiles_ms(values) for stage, values in stages.items()},
         "quartiles_ms": {
             stage: quartiles((1e3 * values).tolist()) for stage, values in stages.items()
         },

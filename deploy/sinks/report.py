@@ -63,7 +63,7 @@ class Report:
         self, log: str, truncated: bool, model: str, clock: dict[str, float | str]
     ) -> dict[str, Any]:
         """The report as JSON; keys and units stay as they are within `schema`."""
-        busy_s = float(self._timer.seconds["tick"].sum()) if self._timer.ticks else 0.0
+        busy_s = self._timer.busy_seconds
         classes = self._engine.spec.object_classes
         return {
             "schema": SCHEMA,
