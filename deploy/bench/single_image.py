@@ -7,8 +7,9 @@ from deploy.bench.alternate import alternate, quartiles, ratio
 from deploy.bench.floor import MatrixProduct, MemoryCopy
 from deploy.bench.peers import Peer
 from deploy.errors import EngineError
-from deploy.loop.engine import Engine, load_engine, runtimes
+from deploy.loop.engine import Engine, load_engine
 from deploy.loop.preprocess import Batch
+from deploy.loop.runtimes import CPU_ENGINES, missing
 from perception.cost import cost_of_onnx
 
 FLOOR = "matrix product"
@@ -30,9 +31,9 @@ def single_image(
     tensor = batch.images[:1]
     height, width = tensor.shape[2:]
     engines = {engine.name: engine}
-    for runtime in runtimes():
-        if runtime.missing is None and not engine.name.startswith(runtime.name):
-            other = load_engine(model, engine.threads, runtime.name)
+    for name in CPU_ENGINES:
+        if missing(name) is None and not engine.name.startswith(name):
+            other = load_engine(model, engine.threads, name)
             engines[other.name] = other
     calls: dict[str, Any] = {
         name: lambda network=network: network.infer(tensor) for name, network in engines.items()

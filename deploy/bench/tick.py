@@ -20,11 +20,12 @@ from deploy.bench.peers import Peer
 from deploy.bench.power import power_log
 from deploy.bench.single_image import single_image
 from deploy.log.reader import EncodedImage
-from deploy.loop.engine import AUTO, load_engine
+from deploy.loop.engine import load_engine
 from deploy.loop.frames import EncodedSet, FrameDecoder
 from deploy.loop.machine import machine
 from deploy.loop.pipeline import Pipeline
 from deploy.loop.preprocess import make_batches
+from deploy.loop.runtimes import AUTO
 from deploy.loop.timing import StageTimer
 from deploy.native import is_built
 from perception.spec import QUANTISATION_KEY

@@ -15,7 +15,8 @@ from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.report_file import ReportFile
-from deploy.loop.engine import AUTO, shipped_model
+from deploy.loop.engine import shipped_model
+from deploy.loop.runtimes import AUTO
 from deploy.sinks.report import latency_table
 
 app = typer.Typer()

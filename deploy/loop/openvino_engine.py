@@ -1,7 +1,7 @@
 """OpenVINO on the CPU."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from deploy.errors import EngineError
 from deploy.loop.artefact import check_file, first_line, named_outputs, read_spec
+from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 
 _TYPES = {"float32": ov.Type.f32, "int64": ov.Type.i64}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """See `Engine`. What the model does not quantise is computed in float32, never in bfloat16.
 
     Raises EngineError when the file is missing or damaged, has no ModelSpec, or differs from it.
@@ -41,16 +42,9 @@ class OpenVinoEngine:
         self._check_tensors(model)
         self._request = self._thread.submit(self._compile, model).result()
 
-    def infer(self, images: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
-        """See `Engine.infer`."""
-        try:
-            arrays = self._thread.submit(self._run, images).result()
-        except RuntimeError as error:
-            raise EngineError(
-                f"{self.path}: can't run on images {images.shape}: {first_line(error)}; "
-                "export the model again"
-            ) from error
-        return named_outputs(self.path, self.spec, images.shape, arrays)
+    def submit(self, images: NDArray[np.float32]) -> Future[Outputs]:
+        """See `Engine.submit`."""
+        return self._thread.submit(self._run, images)
 
     def _compile(self, model: ov.Model) -> ov.InferRequest:
         options = {
@@ -67,10 +61,17 @@ class OpenVinoEngine:
                 "choose --engine onnxruntime"
             ) from error
 
-    def _run(self, images: NDArray[np.float32]) -> list[NDArray[np.generic]]:
-        self._request.infer({self.spec.input.name: ov.Tensor(images)})
+    def _run(self, images: NDArray[np.float32]) -> Outputs:
+        try:
+            self._request.infer({self.spec.input.name: ov.Tensor(images)})
+        except RuntimeError as error:
+            raise EngineError(
+                f"{self.path}: can't run on images {images.shape}: {first_line(error)}; "
+                "export the model again"
+            ) from error
         # Copied: the request writes its next outputs into the same memory.
-        return [self._request.get_tensor(t.name).data.copy() for t in self.spec.outputs]
+        arrays = [self._request.get_tensor(t.name).data.copy() for t in self.spec.outputs]
+        return named_outputs(self.path, self.spec, images.shape, arrays)
 
     def _check_tensors(self, model: ov.Model) -> None:
         """Names, types and ranks in the graph against the spec; sizes are checked when it runs."""

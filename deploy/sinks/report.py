@@ -60,9 +60,12 @@ class Report:
         return sum(states["ok"] for states in self.states.values())
 
     def content(
-        self, log: str, truncated: bool, model: str, clock: dict[str, float | str]
+        self, log: str, truncated: bool, model: str, chosen: str, clock: dict[str, float | str]
     ) -> dict[str, Any]:
-        """The report as JSON; keys and units stay as they are within `schema`."""
+        """The report as JSON; keys and units stay as they are within `schema`.
+
+        chosen: why it is this engine.
+        """
         busy_s = self._timer.busy_seconds
         classes = self._engine.spec.object_classes
         return {
@@ -78,6 +81,7 @@ class Report:
                 "preset": self._engine.spec.preset,
                 "spec_hash": self._engine.spec.hash,
                 "engine": self._engine.name,
+                "engine_chosen": chosen,
             },
             "rig": {
                 "name": self._rig.name,
@@ -148,5 +152,6 @@ def _sentence(content: dict[str, Any]) -> str:
     speed = f"{content['ticks_per_second']:.1f} ticks/s, {frames['per_second']:.1f} frames/s"
     return (
         f"{content['ticks']} ticks{dropped}, {frames['usable']} frames: {speed} with "
-        f"{content['model']['engine']} on {content['machine']['physical_cores']} cores"
+        f"{content['model']['engine']} on {content['machine']['physical_cores']} cores\n"
+        f"engine: {content['model']['engine_chosen']}"
     )

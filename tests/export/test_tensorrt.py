@@ -15,8 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import ExportError
 from export.onnx_file import write_onnx
-from export.tensorrt import Precision, ahead_of_time, build_engine, check_tensors, load_runtime
+from export.tensorrt import build_engine
 from export.tensorrt_file import read_engine
+from export.tensorrt_runtime import check_tensors, load_runtime
+from export.tensorrt_target import Precision, ahead_of_time
 from perception.network import OctoNet
 from perception.spec import PRESETS, SPEC_KEY
 
@@ -85,7 +87,7 @@ def test_another_model_version_or_gpu_is_another_key(
 
 
 def test_compute_capabilities_that_can_not_be_built_for_are_named(rtx: ModuleType) -> None:
-    with pytest.raises(ExportError, match=r"--compute-capability 9\.0: .* builds for 7\.5, 8\.0"):
+    with pytest.raises(ExportError, match=r"compute capability 9\.0: .* builds for 7\.5, 8\.0"):
         ahead_of_time(rtx, "fp32", ["8.9", "9.0"])
 
 

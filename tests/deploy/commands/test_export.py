@@ -39,7 +39,7 @@ def test_an_onnx_file_becomes_an_engine(
     ("words", "message"),
     [
         (RTX, "--engine tensorrt-rtx needs --compute-capability"),
-        ((*RTX, "--compute-capability", "9.0"), "--compute-capability 9.0: tensorrt_rtx"),
+        ((*RTX, "--compute-capability", "9.0"), "compute capability 9.0: tensorrt_rtx"),
         ((*RTX, "--compute-capability", "8.9", "--precision", "int8"), "has no Q/DQ pairs"),
         (("--precision", "fp16"), "add --engine tensorrt-rtx"),
         (("8.9",), "give one checkpoint, not 2"),
