@@ -283,12 +283,13 @@ def _target(engine: EngineName, precision: Precision, capabilities: list[str]) -
         gpu = find_gpu()
     except ExportError as error:
         remedy = (
-            "or take --engine tensorrt-rtx, which builds without one"
+            "run it on the machine that it is for, or take --engine tensorrt-rtx"
             if engine is EngineName.TENSORRT
-            else "or name others with --compute-capability, such as 8.9 for an RTX 4090"
+            else "name GPUs with --compute-capability, such as 8.9 for an RTX 4090"
         )
+        reason = str(error).split("; ")[0]
         raise ExportError(
-            f"--engine {engine.value} builds for the GPU of this machine: {error}, {remedy}"
+            f"--engine {engine.value} builds for the GPU of this machine: {reason}; {remedy}"
         ) from error
     return this_machine(load_runtime(engine.value), precision, gpu)
 

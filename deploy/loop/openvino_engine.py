@@ -9,7 +9,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
-from deploy.loop.artefact import check_file, first_line, named_outputs, read_spec
+from deploy.loop.artefact import check_file, named_outputs, read_spec
 from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 
@@ -34,8 +34,7 @@ class OpenVinoEngine(Engine):
             model = ov.Core().read_model(path)
         except RuntimeError as error:
             raise EngineError(
-                f"{path}: is no model that {self.name} can load ({first_line(error)}); "
-                "export it again"
+                f"{path}: is no model that {self.name} can load ({_reason(error)}); export it again"
             ) from error
         self.metadata: Mapping[str, str] = _metadata(model)
         self.spec = read_spec(path, self.metadata)
@@ -57,7 +56,7 @@ class OpenVinoEngine(Engine):
             return ov.Core().compile_model(model, "CPU", options).create_infer_request()
         except RuntimeError as error:
             raise EngineError(
-                f"{self.path}: {self.name} can't run it ({first_line(error)}); "
+                f"{self.path}: {self.name} can't run it ({_reason(error)}); "
                 "choose --engine onnxruntime"
             ) from error
 
@@ -66,7 +65,7 @@ class OpenVinoEngine(Engine):
             self._request.infer({self.spec.input.name: ov.Tensor(images)})
         except RuntimeError as error:
             raise EngineError(
-                f"{self.path}: can't run on images {images.shape}: {first_line(error)}; "
+                f"{self.path}: can't run on images {images.shape}: {_reason(error)}; "
                 "export the model again"
             ) from error
         # Copied: the request writes its next outputs into the same memory.
@@ -102,6 +101,11 @@ class OpenVinoEngine(Engine):
                 f"{self.path}: input takes {channels.get_length()} channels, its spec says "
                 f"{self.spec.input.shape[1]}; export the model again"
             )
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of the message: those before it say where in OpenVINO it arose."""
+    return (str(error).strip().splitlines() or [repr(error)])[-1].strip("- ")[:200]
 
 
 def _metadata(model: ov.Model) -> dict[str, str]:

@@ -140,6 +140,19 @@ def test_a_graph_that_differs_from_its_spec(
         load(make_model(spec, _of(fewer))).infer(images(spec))
 
 
+def test_an_operator_that_the_runtime_lacks_is_named(
+    load: Load, make_model: Callable[..., Path], spec: ModelSpec
+):
+    path = make_model(spec)
+    odd = onnx.load(path)
+    odd.graph.node[0].op_type, odd.graph.node[0].domain = "Spiral", "org.example"
+    odd.opset_import.append(onnx.helper.make_opsetid("org.example", 1))
+    onnx.save(odd, path)
+    with pytest.raises(EngineError, match=r"made\.onnx: is no model that .*Spiral.*; export") as e:
+        load(path)
+    assert "\n" not in str(e.value)
+
+
 def test_a_failing_run_is_one_line(load: Load, model: Path, spec: ModelSpec):
     with pytest.raises(EngineError) as caught:
         load(model).infer(np.zeros((1, 5, 64, 96), np.float32))
