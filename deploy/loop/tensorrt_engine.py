@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
+from deploy.loop.artefact import PRECISION_KEY
 from deploy.loop.cuda import Cuda
 from deploy.loop.engine import Engine, Outputs
 from export.errors import ExportError
@@ -66,7 +67,10 @@ class TensorRtEngine(Engine):
                 f"{path}: two buckets are of one size; run it with --engine onnxruntime"
             )
         self.spec: ModelSpec = file.spec
-        self.metadata: Mapping[str, str] = file.metadata
+        self.metadata: Mapping[str, str] = {
+            **file.metadata,
+            PRECISION_KEY: file.key.precision,
+        }
         self.name = f"{runtime} {self._trt.__version__} {file.key.precision} on {gpu.name}"
         self._max_batch = file.key.max_batch
         self._lanes: dict[Shape, _Lane] = {}
