@@ -49,7 +49,7 @@ def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[st
             "By engine and precision",
             page.table(ENGINE_COLUMNS, [engine_cells(row, spread=True) for row in engines]),
             f"All in turn, {engines[0]['rounds']} rounds: the middle round, and in brackets the "
-            "middle half.",
+            f"middle half. {' '.join(content['engines_left_out'])}",
         ),
         page.Section(
             "Growth",

@@ -2,7 +2,7 @@
 
 The roofline of Williams, Waterman and Patterson (CACM 2009): arithmetic at the peak rate that
 NVIDIA publishes, or the bytes of all convolutions at the published memory bandwidth, whichever
-takes longer. Real engines reach a half or a third of it; caches may make the bytes fewer.
+takes longer. No real engine reaches those peaks; caches may make the bytes fewer.
 """
 
 from collections.abc import Mapping

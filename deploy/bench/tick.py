@@ -59,7 +59,7 @@ def measure(
     choice = choose(engines[0], model)
     engine = load_engine(model, engine=choice.name)
     pipeline = Pipeline(rig, engine)
-    loaded = load_variants(rig, models, engines)
+    loaded, left_out = load_variants(rig, models, engines)
     rng = np.random.default_rng(0)
     images = {camera.name: [_random_jpeg(camera, rng) for _ in range(VARIANTS)] for camera in rig}
 
@@ -142,6 +142,7 @@ def measure(
         "native_over_reference": ratio(preprocess["reference"], preprocess["native"])
         if preprocess
         else None,
+        "engines_left_out": left_out,
         "engines": variants(loaded, encoded, rounds, 1 / DEADLINE_HZ),
         "single_image": single_image(model, engine, first, others, rounds),
         "growth": growth(engine, first.images[:1], min(ticks, GROWTH_ROUNDS)),

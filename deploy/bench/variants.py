@@ -7,6 +7,7 @@ from typing import Any
 
 from calib.rig import Rig
 from deploy.bench.alternate import alternate, quartiles
+from deploy.errors import EngineError
 from deploy.loop.artefact import precision_of
 from deploy.loop.engine import load_engine
 from deploy.loop.frames import EncodedSet
@@ -18,16 +19,24 @@ Variant = tuple[Path, Pipeline]
 """A model's file, and the loop with the model in one engine."""
 
 
-def load_variants(rig: Rig, models: Sequence[Path], engines: Sequence[str]) -> list[Variant]:
-    """Every one of `models` in every one of `engines`, names or `auto` for all that can run here.
+def load_variants(
+    rig: Rig, models: Sequence[Path], engines: Sequence[str]
+) -> tuple[list[Variant], list[str]]:
+    """Every one of `models` in every one of `engines`, names or `auto` for all that can run here;
+    and, for people, which of those that `auto` stands for are left out and why.
 
-    Raises EngineError for an engine that can't run here or that refuses a model.
+    Raises EngineError for an engine that was named and can't run here or refuses a model.
     """
-    return [
-        (model, Pipeline(rig, load_engine(model, engine=name)))
-        for model in models
-        for name in _names(model, engines)
-    ]
+    loaded, left_out = [], []
+    for model in models:
+        for name in _names(model, engines):
+            try:
+                loaded.append((model, Pipeline(rig, load_engine(model, engine=name))))
+            except EngineError as error:
+                if name in engines or model.suffix == SUFFIX:
+                    raise
+                left_out.append(f"{name} is left out: {error}")
+    return loaded, left_out
 
 
 def variants(

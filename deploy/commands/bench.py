@@ -81,6 +81,8 @@ def bench(
     )
     console.print(f"engine: {content['model']['engine_chosen']}", highlight=False, soft_wrap=True)
     console.print(_engines(content["engines"]))
+    for line in content["engines_left_out"]:
+        console.print(line, highlight=False, soft_wrap=True)
     if content["power"]:
         console.print(_power(content["power"]))
     sentences = _sentences(content)

@@ -73,6 +73,8 @@ def _open(path: Path, threads: int, provider: str) -> ort.InferenceSession:
     # Threads that spin between calls take the processor from the stages that run then: on a busy
     # machine of two cores, decode and fuse took half the time without, and so did the engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider != PROVIDERS["onnxruntime"]:
+        ort.preload_dlls()  # CUDA and cuDNN as packages of Python, which no linker finds
     try:
         providers = [(name, _OPTIONS.get(name, {})) for name in _CHAINS.get(provider, (provider,))]
         session = ort.InferenceSession(str(path), options, providers=providers)

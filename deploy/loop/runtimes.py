@@ -21,8 +21,9 @@ PROVIDERS = {
 CPU_ENGINES = ("onnxruntime", "openvino")
 REFERENCE = "onnxruntime"
 """What accuracy is measured with: any size of image, and the types that the file states."""
-ENGINES = ("tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", *CPU_ENGINES)
-"""Names of engines in order of preference: `auto` takes the first that can run here."""
+ENGINES = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-tensorrt", *CPU_ENGINES)
+"""Names of engines in order of preference: `auto` takes the first that can run here. CUDA is before
+TensorRT in ONNX Runtime, whose package names both whether or not their libraries are there."""
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ def test_without_a_gpu_the_cpu_is_taken_and_it_is_said_why(
     choice = choose("auto")
     assert choice.name == "onnxruntime"
     assert choice.why == (
-        "the first that can run here; not tensorrt, tensorrt-rtx, onnxruntime-tensorrt, "
-        "onnxruntime-cuda: no NVIDIA driver here"
+        "the first that can run here; not tensorrt, tensorrt-rtx, onnxruntime-cuda, "
+        "onnxruntime-tensorrt: no NVIDIA driver here"
     )
     assert load_engine(model).name.startswith("onnxruntime ")
     assert choose("openvino") == Choice("openvino", "as told")
