@@ -1,6 +1,6 @@
 """The report of a replay: report.json for machines, a table for people."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +31,7 @@ class Report:
         self._detections: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
         self._shared: Counter[str] = Counter()
-        self._tracks: dict[str, set[int]] = defaultdict(set)
+        self._tracks: Counter[str] = Counter()
         self._first_ns: int | None = None
         self._last_ns = 0
         self.ticks = 0
@@ -50,9 +50,11 @@ class Report:
             self._detections.update(detection.label for detection in camera.objects)
         self._objects.update(thing.label for thing in result.ego.objects)
         self._shared.update(t.label for t in result.ego.objects if len(t.cameras) > 1)
-        for thing in result.ego.objects:
-            if thing.motion:
-                self._tracks[thing.label].add(thing.motion.id)
+        self._tracks.update(
+            t.label
+            for t in result.ego.objects
+            if t.motion and t.motion.age_s == 0  # seen first
+        )
 
     @property
     def usable_frames(self) -> int:
@@ -102,7 +104,7 @@ class Report:
                     "detections": self._detections[label],
                     "on_map": self._objects[label],
                     "on_map_by_several_cameras": self._shared[label],
-                    "tracks": len(self._tracks[label]),
+                    "tracks": self._tracks[label],
                 }
                 for label in classes
             },
