@@ -50,8 +50,10 @@ class TensorRtEngine(Engine):
         try:
             gpu = find_gpu()
             self._trt: Any = load_runtime(runtime)
-            file = _engine_file(path, self._trt, gpu)
+            # A foreign file is told from its key alone; nothing is built for a driver that fails.
+            given = _given(path, self._trt, gpu) if path.suffix == SUFFIX else None
             self._cuda = Cuda()
+            file = given or cached_engine(path, self._trt, gpu, _tell)
             self._problems: list[str] = []
             # The runtime keeps no reference to its logger.
             self._logger = quiet_logger(self._trt, self._problems)
@@ -172,10 +174,12 @@ class _Lane:
             self._cuda.copy_out(array, self._addresses[name], self._stream)
 
 
-def _engine_file(path: Path, runtime: Any, gpu: Gpu) -> EngineFile:
-    """The file's plans if they may run here. Raises ExportError."""
-    if path.suffix != SUFFIX:
-        return cached_engine(path, runtime, gpu, lambda step: print(step, file=sys.stderr))
+def _tell(step: str) -> None:
+    print(step, file=sys.stderr)
+
+
+def _given(path: Path, runtime: Any, gpu: Gpu) -> EngineFile:
+    """An engine file, if it may run here. Raises ExportError."""
     file = read_engine(path)
     differences = file.key.differences(
         file.key.needed_on(runtime.__name__, runtime.__version__, gpu)

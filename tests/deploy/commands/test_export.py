@@ -4,12 +4,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
-from deploy.loop import runtimes
-from export import gpu
-from export.tensorrt_file import read_engine
+from deploy.commands import export as command
+from deploy.loop import cuda, runtimes, tensorrt_engine
+from export import gpu, tensorrt
+from export.tensorrt_file import EngineKey, read_engine
+from export.tensorrt_target import Target
+from perception.spec import ModelSpec
 from tests.deploy.command_line import Octoview, command_line
+from tests.deploy.loop.host_gpu import HERE, HostCuda, engine_file, host_tensorrt
 
 pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
 RTX = ("--engine", "tensorrt-rtx")
@@ -41,6 +47,42 @@ def test_an_onnx_file_becomes_an_engine(
     key = json.loads((tmp_path / "key.json").read_text())
     assert key["gpu"] == "compute capability 8.9 12.0"
     assert read_engine(tmp_path / "made.engine").key.gpu == key["gpu"]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_where_the_engine_runs_it_is_compared_and_a_wrong_one_is_not_written(
+    octoview: Octoview,
+    model: Path,
+    spec: ModelSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: bool,
+) -> None:
+    """On a GPU that stands in; TensorRT builds nothing here."""
+    host = HostCuda()
+    plan = tmp_path / "plan.onnx"
+    loaded = onnx.load(model)
+    if wrong:
+        (bias,) = (tensor for tensor in loaded.graph.initializer if tensor.name == "b")
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias)[::-1].copy(), "b"))
+    onnx.save(loaded, plan)
+
+    def build(source: Path, out: Path, target: Target) -> EngineKey:
+        engine_file(out, plan, spec, target.key(source.read_bytes()))
+        return target.key(source.read_bytes())
+
+    monkeypatch.setattr(tensorrt, "build_engine", build)
+    for module in (command, tensorrt_engine):
+        monkeypatch.setattr(module, "find_gpu", lambda: HERE)
+    for module in (command, runtimes):
+        monkeypatch.setattr(module, "missing", lambda name: None)
+    monkeypatch.setattr(tensorrt_engine, "load_runtime", lambda name: host_tensorrt(host))
+    monkeypatch.setattr(cuda, "import_module", lambda name: host)
+    done = octoview(model, *RTX, "--out", "made.engine")
+    assert "Parity of made.engine, against ONNX Runtime" in done.out
+    assert (done.code, (tmp_path / "made.engine").exists()) == ((1, False) if wrong else (0, True))
+    assert ("made.engine was not written" in done.out) == wrong
+    assert not list(tmp_path.glob(".export-*"))
 
 
 @pytest.mark.parametrize(

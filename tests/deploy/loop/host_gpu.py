@@ -14,11 +14,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+
+from export.gpu import Gpu
+from export.tensorrt_file import EngineKey, write_engine
+from perception.spec import ModelSpec
+
+HERE = Gpu("Stand-in RTX 4090", "8.9", "570.86.10, CUDA 12.8")
+KEY = EngineKey(
+    model="a" * 64,
+    precision="fp32",
+    runtime="tensorrt_rtx",
+    version="1.7.1.116",
+    gpu=HERE.key,
+    driver=HERE.driver,
+    max_batch=16,
+)
 
 Step = Callable[[], None]
 
@@ -237,3 +254,18 @@ def counted(cuda: HostCuda) -> Iterator[Counter[str]]:
     before, made = cuda.calls.copy(), Counter[str]()
     yield made
     made.update(cuda.calls - before)
+
+
+def engine_file(path: Path, model: Path, spec: ModelSpec, key: EngineKey = KEY) -> Path:
+    """`model` as the plan of every bucket, each with its own height and width."""
+    loaded = onnx.load(model)
+    metadata = {entry.key: entry.value for entry in loaded.metadata_props}
+    plans = {}
+    for name, size in spec.buckets.items():
+        sides = loaded.graph.input[0].type.tensor_type.shape.dim
+        sides[2].dim_value, sides[3].dim_value = size.height, size.width
+        rows = loaded.graph.output[0].type.tensor_type.shape.dim
+        rows[2].dim_value, rows[3].dim_value = size.height // 4, size.width // 4
+        plans[name] = loaded.SerializeToString()
+    write_engine(path, key, metadata, plans)
+    return path

@@ -22,25 +22,21 @@ from deploy.loop.frames import EncodedSet
 from deploy.loop.pipeline import Pipeline
 from deploy.loop.runtimes import missing
 from deploy.loop.tensorrt_engine import TensorRtEngine
-from export.gpu import Gpu
-from export.tensorrt_file import EngineKey, write_engine
+from export.tensorrt_file import write_engine
 from export.tensorrt_target import ahead_of_time
 from perception.spec import ModelSpec
-from tests.deploy.loop.host_gpu import HostCuda, counted, host_tensorrt
+from tests.deploy.loop.host_gpu import (
+    HERE,
+    KEY,
+    HostCuda,
+    counted,
+    engine_file,
+    host_tensorrt,
+)
 from tests.export.driver import build_driver
 
 ROOT = Path(__file__).resolve().parents[3]
-HERE = Gpu("Stand-in RTX 4090", "8.9", "570.86.10, CUDA 12.8")
 Images = dict[str, bytes]
-KEY = EngineKey(
-    model="a" * 64,
-    precision="fp32",
-    runtime="tensorrt_rtx",
-    version="1.7.1.116",
-    gpu=HERE.key,
-    driver=HERE.driver,
-    max_batch=16,
-)
 
 
 @pytest.fixture
@@ -50,21 +46,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> HostCuda:
     monkeypatch.setattr(tensorrt_engine, "load_runtime", lambda name: host_tensorrt(host))
     monkeypatch.setattr(cuda_module, "import_module", lambda name: host)
     return host
-
-
-def engine_file(path: Path, model: Path, spec: ModelSpec, key: EngineKey = KEY) -> Path:
-    """`model` as the plan of every bucket, each with its own height and width."""
-    loaded = onnx.load(model)
-    metadata = {entry.key: entry.value for entry in loaded.metadata_props}
-    plans = {}
-    for name, size in spec.buckets.items():
-        sides = loaded.graph.input[0].type.tensor_type.shape.dim
-        sides[2].dim_value, sides[3].dim_value = size.height, size.width
-        rows = loaded.graph.output[0].type.tensor_type.shape.dim
-        rows[2].dim_value, rows[3].dim_value = size.height // 4, size.width // 4
-        plans[name] = loaded.SerializeToString()
-    write_engine(path, key, metadata, plans)
-    return path
 
 
 @pytest.fixture
