@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.errors import EngineError
+from deploy.loop.cuda import Cuda
 from export.errors import ExportError
 from export.gpu import find_gpu
 from export.tensorrt_file import SUFFIX, read_engine
@@ -42,9 +43,7 @@ def missing(engine: str) -> str | None:
     if engine in MODULES:
         if find_spec(MODULES[engine]) is None:
             return f"not installed; {REMEDIES[engine]}"
-        if find_spec("cuda") is None or find_spec("cuda.bindings") is None:
-            return "the package cuda-bindings is not installed; pip install octoview[gpu]"
-        return None
+        return _no_cuda()
     if engine == "openvino":
         return None if find_spec("openvino") else "not installed; pip install octoview[openvino]"
     if find_spec("onnxruntime") is None:
@@ -100,6 +99,14 @@ def _of_file(path: Path, name: str) -> str:
     if engine is None or name not in (AUTO, engine):
         raise EngineError(f"{path}: is an engine file of {module}, not for --engine {name}")
     return engine
+
+
+def _no_cuda() -> str | None:
+    try:
+        Cuda()
+    except EngineError as error:
+        return str(error)
+    return None
 
 
 @cache

@@ -1,15 +1,17 @@
 """The choice of an engine: what is taken, why, and what is said when it can't be."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from deploy.errors import EngineError
-from deploy.loop import runtimes
+from deploy.loop import cuda, runtimes
 from deploy.loop.engine import load_engine
 from deploy.loop.runtimes import ENGINES, Choice, choose, missing
 from export import gpu
+from tests.deploy.loop.host_gpu import HostCuda
 from tests.export.driver import build_driver
 
 
@@ -64,11 +66,10 @@ def test_an_engine_that_needs_a_gpu_is_not_replaced(engine: str, model: Path) ->
 def test_what_a_gpu_needs_besides(monkeypatch: pytest.MonkeyPatch) -> None:
     has(monkeypatch)
     assert missing("tensorrt") == f"not installed; {runtimes.REMEDIES['tensorrt']}"
-    has(monkeypatch, "tensorrt_rtx")
-    assert missing("tensorrt-rtx") == (
-        "the package cuda-bindings is not installed; pip install octoview[gpu]"
-    )
-    has(monkeypatch, "tensorrt_rtx", "cuda", "cuda.bindings", "onnxruntime")
+    has(monkeypatch, "tensorrt_rtx", "onnxruntime")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    assert "; install octoview[gpu]" in str(missing("tensorrt-rtx"))
+    monkeypatch.setattr(cuda, "import_module", lambda name: HostCuda())
     assert missing("tensorrt-rtx") is None
     assert choose("auto").name == "tensorrt-rtx"
     assert "not tensorrt: not installed" in choose("auto").why
