@@ -10,6 +10,7 @@ from rich.table import Table
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.runtimes import REFERENCE
 
 
 def evaluate_map(
@@ -29,7 +30,7 @@ def evaluate_map(
     """
     from deploy.map_scores import score_log  # scipy is slow to start, and the loop needs none
 
-    engine = load_engine(model or shipped_model())
+    engine = load_engine(model or shipped_model(), engine=REFERENCE)
     with Ticker(f"scoring {log.name}", None, "tick") as ticker:
         scores = score_log(
             log, engine, turn_deg=turn, seed=seed, progress=lambda _: ticker.advance("")

@@ -13,9 +13,10 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
 from deploy.loop.clock import LockstepClock, RealTimeClock
-from deploy.loop.engine import AUTO, shipped_model
+from deploy.loop.engine import shipped_model
 from deploy.loop.pipeline import TickResult
 from deploy.loop.replay import replay as run
+from deploy.loop.runtimes import AUTO
 from deploy.sinks.report import tables
 
 _LOG = "log"

@@ -27,12 +27,16 @@ class LogWriter:
     is `NAME.part`, and an exception removes it. Equal calls give equal bytes: the library name in
     the header is fixed and no clock is read.
 
+    chunk_bytes: messages are compressed, and lost by a cut, in chunks of this size. The index of
+    every chunk, about 2 KB, stays in memory until the log ends.
+
     Raises:
         LogError: the file can't be written, or a message does not fit its channel.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, chunk_bytes: int = 2**20) -> None:
         self.path = Path(path)
+        self._chunk_bytes = chunk_bytes
         self._channels: dict[str, tuple[int, str]] = {}  # topic -> channel id, schema name
         self._schemas: dict[str, int] = {}
         self._sequence: Counter[int] = Counter()
@@ -51,7 +55,7 @@ class LogWriter:
             raise LogError(
                 f"{self.path}: can't be written ({error.strerror}); choose another place"
             ) from error
-        self._mcap = Writer(self._stream)
+        self._mcap = Writer(self._stream, chunk_size=self._chunk_bytes)
         self._mcap.start(profile="", library="octoview")
         return self
 

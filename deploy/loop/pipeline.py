@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from calib.rig import Rig
 from deploy.loop.decode import CameraResult, Decoder
 from deploy.loop.ego_map import EgoMap
-from deploy.loop.engine import Engine
+from deploy.loop.engine import Engine, Pending
 from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.preprocess import make_batches
@@ -39,7 +39,7 @@ class Pipeline:
         self.rig = rig
         self.engine = engine
         self.timer = timer or StageTimer()
-        self.batches = make_batches(rig, engine.spec)
+        self.batches = make_batches(rig, engine.spec, allocate=engine.allocate)
         self.fuser = Fuser(rig, self.batches, engine.spec)
         self._tracker = Tracker()
         self._images = FrameDecoder(rig)
@@ -57,11 +57,15 @@ class Pipeline:
             frames = self._images.decode(encoded)
         results: dict[str, CameraResult] = {}
         repeated: frozenset[str] = frozenset()
+        pending: list[Pending] = []
         for batch in self.batches:
             with self.timer.stage("preprocess"):
                 repeated |= batch.fill(frames)
             with self.timer.stage("engine"):
-                outputs = self.engine.infer(batch.images)
+                pending.append(self.engine.submit(batch.images))
+        for batch, call in zip(self.batches, pending, strict=True):
+            with self.timer.stage("engine"):
+                outputs = call.result()
             with self.timer.stage("decode"):
                 for slot, camera in enumerate(batch.cameras):
                     if frames.frames[camera.name].status == "ok":

@@ -12,9 +12,10 @@ from deploy.errors import DeployError, LogError
 from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
-from deploy.loop.engine import AUTO, load_engine
+from deploy.loop.engine import load_engine
 from deploy.loop.frames import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.runtimes import AUTO, choose
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
@@ -47,7 +48,8 @@ def replay(
     rig = reader.rig
     images = reader.images()
     poses = EgoPoses(reader)
-    network = load_engine(model, engine=engine)
+    choice = choose(engine, model)
+    network = load_engine(model, engine=choice.name)
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
     report = Report(rig, network, timer)
@@ -68,7 +70,9 @@ def replay(
                 report.add(result)
                 progress(result)
             _check_usable(log, report)
-        content = report.content(log.name, reader.truncated, model.name, clock.description)
+        content = report.content(
+            log.name, reader.truncated, model.name, choice.why, clock.description
+        )
         (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n")
     return content
 

@@ -38,6 +38,8 @@ TIMING_SCHEMA = "octoview.Timing"
 # One byte per field and cell; Foxglove paints red, green, blue, alpha as they are.
 GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable")
 GRID_ALPHA = 160
+# About eight ticks of the hw2 rig: with a chunk a tick the log's index takes 2 KB of memory a tick.
+CHUNK_BYTES = 8 * 2**20
 
 
 class McapSink:
@@ -48,7 +50,7 @@ class McapSink:
     """
 
     def __init__(self, path: Path, rig: Rig, timer: StageTimer | None = None) -> None:
-        self._writer = LogWriter(path)
+        self._writer = LogWriter(path, CHUNK_BYTES)
         self._rig = rig
         self._timer = timer
         self._empty = True
