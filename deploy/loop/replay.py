@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import AUTO, load_engine
-from deploy.loop.frames import join_frames
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
@@ -51,16 +52,17 @@ def replay(
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
     report = Report(rig, network, timer)
-    timer_in_log = timer if clock.name == "real" else None
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
-            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log)]
+            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig)]
             if mosaic:
                 sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
             for sink in sinks:
                 stack.enter_context(sink)
             for encoded in clock.pace(join_frames(images, rig)):
                 result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+                if clock.name == "real":
+                    result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)

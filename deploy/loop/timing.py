@@ -15,11 +15,13 @@ class StageTimer:
     """Wall time of each stage of each tick, in seconds.
 
     A stage entered twice in one tick adds up. The durations of the whole run are kept (8 bytes a
-    stage and tick), because percentiles of a running estimate hide the worst tick.
+    stage and tick), because percentiles of a running estimate hide the worst tick; or those of
+    the newest ticks, `keep` to twice as many, for a run without an end.
     """
 
-    def __init__(self) -> None:
-        self.ticks = 0
+    def __init__(self, keep: int | None = None) -> None:
+        self.ticks = 0  # in the rows
+        self._keep = keep
         self._stages: dict[str, array[float]] = {}
         self._current: dict[str, float] = {}
 
@@ -37,6 +39,11 @@ class StageTimer:
         """Stages of the tick in progress so far."""
         return dict(self._current)
 
+    @property
+    def current_ms(self) -> dict[str, float]:
+        """The same in milliseconds, rounded to microseconds."""
+        return {name: round(seconds * 1e3, 3) for name, seconds in self._current.items()}
+
     def end_tick(self) -> None:
         """Close the tick in progress."""
         for name in self._current.keys() - self._stages.keys():
@@ -45,6 +52,10 @@ class StageTimer:
             seconds.append(self._current.get(name, 0.0))
         self._current = {}
         self.ticks += 1
+        if self._keep is not None and self.ticks >= 2 * self._keep:
+            for seconds in self._stages.values():
+                del seconds[: -self._keep]
+            self.ticks = self._keep
 
     @property
     def seconds(self) -> dict[str, NDArray[np.float64]]:

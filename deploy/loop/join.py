@@ -1,0 +1,152 @@
+"""Join: images of all cameras, in order of arrival, to sets of one instant by capture time.
+
+A camera that does not deliver is marked and never waited for; the others go on.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from calib.rig import Rig
+from deploy.log.reader import EncodedImage
+from deploy.loop.frames import Absence, EncodedSet
+
+# A camera without a frame for this instant is `late` while it was heard from in the last half
+# second of the log, and `missing` after that.
+LATE_NS = 500_000_000
+# A stamp further ahead than this many periods comes from a clock that is out of sync, or the whole
+# rig has a gap, which the other cameras then confirm.
+JUMP_PERIODS = 2.5
+
+
+def default_tolerance_ns(rig: Rig) -> int:
+    """Half the period of the fastest camera, so that a frame belongs to one instant only."""
+    return int(0.5e9 / max(camera.rate_hz for camera in rig))
+
+
+class FrameJoiner:
+    """Takes one image after the other; the first one past the open set closes it.
+
+    A set holds the newest image of each camera within `tolerance_ns` of its reference, the stamp
+    of the image that opened it. Images that come after their set was closed are left out, and so
+    are those of cameras that the rig does not have. One clock that disagrees must not end the set
+    of all the others: only when most of the cameras that deliver agree on another time, or none is
+    left that does not, has time itself jumped.
+    """
+
+    def __init__(self, rig: Rig, tolerance_ns: int | None = None) -> None:
+        self._rig = rig
+        self._tolerance = default_tolerance_ns(rig) if tolerance_ns is None else tolerance_ns
+        self._jump = int(JUMP_PERIODS * 2 * default_tolerance_ns(rig))
+        self._index = 0
+        self._reference: int | None = None  # of the open set, or of the last one
+        self._members: dict[str, EncodedImage] = {}
+        self._heard: dict[str, int] = {}  # camera -> reference of the set when it last delivered
+        self._offsets: dict[str, int] = {}  # camera -> offset of an image left out since last set
+        self._strays = 0
+        self._elsewhere: dict[str, EncodedImage] = {}  # strays that agree on another time
+
+    def add(self, image: EncodedImage) -> EncodedSet | None:
+        """Take one image; returns the set that it closes, if any."""
+        if image.camera not in self._rig.names:
+            return None
+        if self._reference is None:
+            self._open(image)
+            return None
+        ahead = image.stamp_ns - self._reference
+        if ahead < -self._tolerance or ahead > self._jump:
+            return self._stray(image, ahead)
+        self._strays = 0
+        self._elsewhere.clear()
+        closed = None
+        if ahead > self._tolerance:
+            closed = self.close()
+            self._open(image)
+        elif self._members:
+            known = self._members.get(image.camera)
+            if known is None or known.stamp_ns <= image.stamp_ns:
+                self._members[image.camera] = image
+            self._heard[image.camera] = self._reference
+        else:
+            self._leave_out(image, ahead)  # its set was closed without it
+        return closed
+
+    def close(self) -> EncodedSet | None:
+        """End the open set and return it; None if there is none."""
+        if not self._members or self._reference is None:
+            return None
+        done = EncodedSet(
+            self._index, self._reference, self._members, frozenset(self._late()), self._absent()
+        )
+        self._index += 1
+        self._members = {}
+        self._offsets = {}
+        return done
+
+    @property
+    def open_ns(self) -> int | None:
+        """Reference time of the open set, None if there is none."""
+        return self._reference if self._members else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether no camera is left to wait for: all are in that delivered lately."""
+        return bool(self._members) and not self._late()
+
+    def _open(self, image: EncodedImage) -> None:
+        self._reference = image.stamp_ns
+        self._members = {image.camera: image}
+        self._heard[image.camera] = image.stamp_ns
+
+    def _late(self) -> set[str]:
+        now = self._reference or 0
+        return {
+            name
+            for name, when in self._heard.items()
+            if name not in self._members and now - when <= LATE_NS
+        }
+
+    def _absent(self) -> dict[str, Absence]:
+        now = self._reference or 0
+        return {
+            name: Absence(
+                now - self._heard[name] if name in self._heard else None, self._offsets.get(name)
+            )
+            for name in self._rig.names
+            if name not in self._members
+        }
+
+    def _leave_out(self, image: EncodedImage, ahead: int) -> None:
+        self._heard[image.camera] = self._reference or 0
+        self._offsets[image.camera] = ahead
+
+    def _stray(self, image: EncodedImage, ahead: int) -> EncodedSet | None:
+        self._strays += 1
+        agreed = next(iter(self._elsewhere.values()), image)
+        if abs(image.stamp_ns - agreed.stamp_ns) > self._tolerance:
+            self._elsewhere.clear()
+        self._elsewhere[image.camera] = image
+        delivering = self._members.keys() | self._elsewhere.keys()
+        most = 2 * len(self._elsewhere) > len(delivering) and bool(self._members)
+        if not most and self._strays < len(self._rig):
+            self._leave_out(image, ahead)
+            return None
+        closed = self.close()
+        first, *others = self._elsewhere.values()
+        self._open(first)
+        for other in others:
+            self._members[other.camera] = other
+            self._heard[other.camera] = first.stamp_ns
+        self._strays = 0
+        self._elsewhere = {}
+        return closed
+
+
+def join_frames(
+    images: Iterable[EncodedImage], rig: Rig, tolerance_ns: int | None = None
+) -> Iterator[EncodedSet]:
+    """Sets of a stream of images as `FrameJoiner` makes them; the last one ends with the stream."""
+    joiner = FrameJoiner(rig, tolerance_ns)
+    for image in images:
+        if closed := joiner.add(image):
+            yield closed
+    if last := joiner.close():
+        yield last
