@@ -36,7 +36,7 @@ class Absence:
 class EncodedSet:
     """The images of one instant as they were recorded.
 
-    `stamp_ns`: reference time, the capture time of the image that opened the set.
+    `stamp_ns`: reference time, the earliest capture time in it.
     `late`: cameras that have no image here but delivered one shortly before. `absent`: what is
     known of each camera without an image.
     """

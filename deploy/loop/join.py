@@ -73,9 +73,9 @@ class FrameJoiner:
         """End the open set and return it; None if there is none."""
         if not self._members or self._reference is None:
             return None
-        done = EncodedSet(
-            self._index, self._reference, self._members, frozenset(self._late()), self._absent()
-        )
+        stamp = min(image.stamp_ns for image in self._members.values())
+        late, absent = frozenset(self._late()), self._absent()
+        done = EncodedSet(self._index, stamp, self._members, late, absent)
         self._index += 1
         self._members = {}
         self._offsets = {}
@@ -87,9 +87,22 @@ class FrameJoiner:
         return self._reference if self._members else None
 
     @property
-    def complete(self) -> bool:
-        """Whether no camera is left to wait for: all are in that delivered lately."""
-        return bool(self._members) and not self._late()
+    def missing(self) -> frozenset[str] | None:
+        """Cameras to wait for: not in the open set, and heard from lately or not yet at all; None
+        if no set is open."""
+        if self._reference is None or not self._members:
+            return None
+        now = self._reference
+        return frozenset(
+            name
+            for name in self._rig.names
+            if name not in self._members and now - self._heard.get(name, now) <= LATE_NS
+        )
+
+    @property
+    def next_index(self) -> int:
+        """Index of the set that is open or will be next."""
+        return self._index
 
     def _open(self, image: EncodedImage) -> None:
         self._reference = image.stamp_ns
