@@ -24,7 +24,7 @@ UNFIT: frozenset[State] = frozenset({"blind", "bad-calibration"})
 # in a row make it ok again: both within three ticks.
 WINDOW, ENTER, LEAVE = 3, 2, 2
 # Periods of its own rate without a frame after which a camera is late, and after which it is gone.
-LATE_PERIODS, GONE_PERIODS = 1.5, 2.5
+LATE_PERIODS, GONE_PERIODS = 0.75, 2.5
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def _without_image(camera: Camera, absence: Absence, note: str) -> tuple[State |
         return "disconnected", absence.lost
     if absence.offset_ns is not None:
         offset_ms = absence.offset_ns / 1e6
+        if absence.backwards:
+            return "out-of-sync", f"its stamps run backwards, {offset_ms:+.0f} ms off"
         if -LATE_NS <= absence.offset_ns < 0:
             return "late", f"its frames come {-offset_ms:.0f} ms after those of the others"
         return "out-of-sync", f"its stamps are {offset_ms:+.0f} ms off those of the others"

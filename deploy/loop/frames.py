@@ -24,11 +24,13 @@ class Absence:
 
     `silent_ns`: since it last delivered anything; None if it never did. `offset_ns`: stamp minus
     the reference of an image that came since the set before and was too far off; None without.
+    `backwards`: whether that image's stamp lies before the one of the camera's image before.
     `lost`: why its source gave up, "" while it has not.
     """
 
     silent_ns: int | None
     offset_ns: int | None = None
+    backwards: bool = False
     lost: str = ""
 
 

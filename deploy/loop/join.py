@@ -41,6 +41,8 @@ class FrameJoiner:
         self._members: dict[str, EncodedImage] = {}
         self._heard: dict[str, int] = {}  # camera -> reference of the set when it last delivered
         self._offsets: dict[str, int] = {}  # camera -> offset of an image left out since last set
+        self._before: dict[str, int] = {}  # camera -> stamp of its last image
+        self._backwards: set[str] = set()  # cameras whose last stamp was no step forward
         self._strays = 0
         self._elsewhere: dict[str, EncodedImage] = {}  # strays that agree on another time
 
@@ -48,6 +50,9 @@ class FrameJoiner:
         """Take one image; returns the set that it closes, if any."""
         if image.camera not in self._rig.names:
             return None
+        back = image.stamp_ns < self._before.get(image.camera, image.stamp_ns)
+        (self._backwards.add if back else self._backwards.discard)(image.camera)
+        self._before[image.camera] = image.stamp_ns
         if self._reference is None:
             self._open(image)
             return None
@@ -121,7 +126,9 @@ class FrameJoiner:
         now = self._reference or 0
         return {
             name: Absence(
-                now - self._heard[name] if name in self._heard else None, self._offsets.get(name)
+                now - self._heard[name] if name in self._heard else None,
+                self._offsets.get(name),
+                name in self._backwards,
             )
             for name in self._rig.names
             if name not in self._members

@@ -14,14 +14,14 @@ class CaptureClock:
     """
 
     def __init__(self) -> None:
-        self._offset_ns: float | None = None
+        self._offset_ns: int | None = None
         self._received_ns = 0
 
     def stamp(self, device_ns: int, received_ns: int) -> int:
         """Our time at which a frame was captured."""
-        offset = float(received_ns - device_ns)
+        offset = received_ns - device_ns
         if self._offset_ns is not None:
-            drift = MAX_DRIFT * (received_ns - self._received_ns)
+            drift = round(MAX_DRIFT * (received_ns - self._received_ns))
             offset = min(offset, self._offset_ns + drift)
         self._offset_ns, self._received_ns = offset, received_ns
-        return device_ns + round(offset)
+        return device_ns + offset
