@@ -20,7 +20,7 @@ from deploy.sinks.mcap_sink import McapSink
 # Number first: it grows whatever the clock says, and a vehicle's computer may start in 1970.
 _NAME = re.compile(r"^(\d{6,})-\d{8}T\d{6}Z\.mcap$")
 _QUEUE_TICKS = 8
-_FLUSH_S = 1.0
+_FLUSH_S = 0.5
 _MIB, _GIB = 2**20, 2**30
 
 
@@ -136,12 +136,13 @@ class Recorder:
         sink, self._sink = self._sink, None
         if sink is None:
             return
-        self._past_bytes += self._file_bytes
-        self._file_bytes = 0
         try:
+            self._file_bytes = sink.flush()
             sink.__exit__(None, None, None)
         except LogError as error:
-            self._pause(error)
+            self._paused = str(error)
+        self._past_bytes += self._file_bytes
+        self._file_bytes = 0
 
     def _pause(self, error: Exception) -> None:
         """Give the log up as it was at its last flush."""
