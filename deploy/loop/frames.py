@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.lens import Lens
 from calib.rig import Camera, Rig
 from deploy.health.sight import Sight, measure
 from deploy.log.reader import EncodedImage
+from deploy.loop.image_size import stated_size
 
 Status = Literal["ok", "late", "missing", "corrupt", "frozen"]
 STATUSES: tuple[Status, ...] = ("ok", "late", "missing", "corrupt", "frozen")
@@ -131,9 +133,14 @@ def _repetition(before: EncodedImage | None, image: EncodedImage) -> str:
 def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8] | None, str]:
     """The image as uint8 (H, W, 3) BGR, or None and the reason why it can't be used.
 
+    What states another size than the camera has is not decoded at all, whatever it claims.
     A JPEG has no checksum: damage in its middle may still decode, to a wrong picture. The log's
     own checksums stand against that.
     """
+    lens = camera.lens
+    stated = stated_size(image.data)
+    if stated is not None and stated != (lens.width, lens.height):
+        return None, _other_size(stated, lens)
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
@@ -141,7 +148,11 @@ def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8]
         pixels = None
     if pixels is None:
         return None, f"{len(image.data)} bytes are no whole {image.format}"
-    lens, (height, width) = camera.lens, pixels.shape[:2]
+    height, width = pixels.shape[:2]
     if (width, height) != (lens.width, lens.height):
-        return None, f"image is {width}x{height}, calibration says {lens.width}x{lens.height}"
+        return None, _other_size((width, height), lens)
     return np.asarray(pixels, np.uint8), ""
+
+
+def _other_size(size: tuple[int, int], lens: Lens) -> str:
+    return f"image is {size[0]}x{size[1]}, calibration says {lens.width}x{lens.height}"
