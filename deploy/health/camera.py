@@ -50,8 +50,9 @@ class CameraMonitor:
         self._good = 0
         self._note = ""
 
-    def update(self, verdict: State | None, note: str) -> CameraHealth:
-        """Take the verdict of one tick; the first one counts at once."""
+    def update(self, verdict: State | None, note: str, vague: bool = False) -> CameraHealth:
+        """Take the verdict of one tick; the first one counts at once. A `vague` one makes a camera
+        unwell, but does not rename what it already has."""
         if verdict == "ok":
             self._bad.append(False)
             self._good += 1
@@ -60,9 +61,10 @@ class CameraMonitor:
         elif verdict is not None:
             self._bad.append(True)
             self._good = 0
-            if self._state != "ok" or sum(self._bad) >= ENTER:
-                self._state = verdict
-            self._note = note
+            if not vague or self._state in (None, "ok", "late"):
+                if self._state != "ok" or sum(self._bad) >= ENTER:
+                    self._state = verdict
+                self._note = note
         state = self._state or "disconnected"
         return CameraHealth(state, verdict, "" if state == "ok" == verdict else self._note)
 
@@ -84,7 +86,9 @@ class RigMonitor:
         for camera in self._rig:
             frame = frames.frames[camera.name]
             verdict, note = self._verdict(camera, frame, (bad_calibration or {}).get(camera.name))
-            health[camera.name] = self._monitors[camera.name].update(verdict, note)
+            # That one frame is missing says less than what was wrong with those before it.
+            vague = verdict == "late" and (not frame.absence or frame.absence.offset_ns is None)
+            health[camera.name] = self._monitors[camera.name].update(verdict, note, vague)
             if frame.stamp_ns is not None:
                 self._last_ns[camera.name] = frame.stamp_ns
         return health

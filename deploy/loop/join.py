@@ -67,7 +67,7 @@ class FrameJoiner:
             self._open(image)
         elif self._members:
             known = self._members.get(image.camera)
-            if known is None or known.stamp_ns <= image.stamp_ns:
+            if known is None or known.stamp_ns < image.stamp_ns:
                 self._members[image.camera] = image
             self._heard[image.camera] = self._reference
         else:
