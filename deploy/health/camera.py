@@ -76,6 +76,7 @@ class RigMonitor:
         self._rig = rig
         self._monitors = {name: CameraMonitor() for name in rig.names}
         self._last_ns: dict[str, int] = {}  # camera -> capture time of its last image in a set
+        self._tick_ns: int | None = None  # time of the tick before
 
     def update(
         self, frames: FrameSet, bad_calibration: Mapping[str, str] | None = None
@@ -83,9 +84,14 @@ class RigMonitor:
         """Health of every camera in this tick, in rig order. `bad_calibration`: what a
         calibration check holds against a camera, by its name."""
         health = {}
+        # No camera is expected more often than there are ticks, whatever its rate is said to be.
+        step_ns = 0 if self._tick_ns is None else frames.stamp_ns - self._tick_ns
+        self._tick_ns = frames.stamp_ns
         for camera in self._rig:
             frame = frames.frames[camera.name]
-            verdict, note = self._verdict(camera, frame, (bad_calibration or {}).get(camera.name))
+            period_ns = max(1e9 / camera.rate_hz, step_ns)
+            bad = (bad_calibration or {}).get(camera.name)
+            verdict, note = self._verdict(camera, frame, period_ns, bad)
             # That one frame is missing says less than what was wrong with those before it.
             vague = verdict == "late" and (not frame.absence or frame.absence.offset_ns is None)
             health[camera.name] = self._monitors[camera.name].update(verdict, note, vague)
@@ -94,10 +100,10 @@ class RigMonitor:
         return health
 
     def _verdict(
-        self, camera: Camera, frame: Frame, bad_calibration: str | None
+        self, camera: Camera, frame: Frame, period_ns: float, bad_calibration: str | None
     ) -> tuple[State | None, str]:
         if frame.stamp_ns is None:
-            return _without_image(camera, frame.absence or Absence(None), frame.note)
+            return _without_image(frame.absence or Absence(None), period_ns, frame.note)
         if frame.status != "ok":
             return ("frozen" if frame.status == "frozen" else "corrupt"), frame.note
         back_ns = self._last_ns.get(camera.name, frame.stamp_ns) - frame.stamp_ns
@@ -111,7 +117,7 @@ class RigMonitor:
         return "ok", ""
 
 
-def _without_image(camera: Camera, absence: Absence, note: str) -> tuple[State | None, str]:
+def _without_image(absence: Absence, period_ns: float, note: str) -> tuple[State | None, str]:
     if absence.lost:
         return "disconnected", absence.lost
     if absence.offset_ns is not None:
@@ -123,7 +129,7 @@ def _without_image(camera: Camera, absence: Absence, note: str) -> tuple[State |
         return "out-of-sync", f"its stamps are {offset_ms:+.0f} ms off those of the others"
     if absence.silent_ns is None:
         return "disconnected", "nothing heard of it yet"
-    periods = absence.silent_ns * camera.rate_hz / 1e9
+    periods = absence.silent_ns / period_ns
     if periods > GONE_PERIODS:
         return "disconnected", f"silent for {absence.silent_ns / 1e6:.0f} ms"
     if periods > LATE_PERIODS:

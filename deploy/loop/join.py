@@ -58,9 +58,9 @@ class FrameJoiner:
             return None
         ahead = image.stamp_ns - self._reference
         if ahead < -self._tolerance or ahead > self._jump:
-            return self._stray(image, ahead)
+            return self._stray(image)
         self._strays = 0
-        self._elsewhere.clear()
+        self._give_up_elsewhere()
         closed = None
         if ahead > self._tolerance:
             closed = self.close()
@@ -71,7 +71,7 @@ class FrameJoiner:
                 self._members[image.camera] = image
             self._heard[image.camera] = self._reference
         else:
-            self._leave_out(image, ahead)  # its set was closed without it
+            self._leave_out(image)  # its set was closed without it
         return closed
 
     def close(self) -> EncodedSet | None:
@@ -134,20 +134,25 @@ class FrameJoiner:
             if name not in self._members
         }
 
-    def _leave_out(self, image: EncodedImage, ahead: int) -> None:
-        self._heard[image.camera] = self._reference or 0
-        self._offsets[image.camera] = ahead
+    def _leave_out(self, image: EncodedImage) -> None:
+        reference = self._reference or 0
+        self._heard[image.camera] = reference
+        self._offsets[image.camera] = image.stamp_ns - reference
 
-    def _stray(self, image: EncodedImage, ahead: int) -> EncodedSet | None:
+    def _give_up_elsewhere(self) -> None:
+        for image in self._elsewhere.values():
+            self._leave_out(image)
+        self._elsewhere.clear()
+
+    def _stray(self, image: EncodedImage) -> EncodedSet | None:
         self._strays += 1
         agreed = next(iter(self._elsewhere.values()), image)
         if abs(image.stamp_ns - agreed.stamp_ns) > self._tolerance:
-            self._elsewhere.clear()
+            self._give_up_elsewhere()
         self._elsewhere[image.camera] = image
         delivering = self._members.keys() | self._elsewhere.keys()
         most = 2 * len(self._elsewhere) > len(delivering) and bool(self._members)
         if not most and self._strays < len(self._rig):
-            self._leave_out(image, ahead)
             return None
         closed = self.close()
         first, *others = self._elsewhere.values()
@@ -156,7 +161,7 @@ class FrameJoiner:
             self._members[other.camera] = other
             self._heard[other.camera] = first.stamp_ns
         self._strays = 0
-        self._elsewhere = {}
+        self._elsewhere.clear()
         return closed
 
 
