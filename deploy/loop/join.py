@@ -12,8 +12,8 @@ from deploy.loop.frames import Absence, EncodedSet
 # A camera without a frame for this instant is `late` while it was heard from in the last half
 # second of the log, and `missing` after that.
 LATE_NS = 500_000_000
-# A stamp further ahead than this many periods comes from a clock that is out of sync, or the whole
-# rig has a gap, which the other cameras then confirm.
+# A stamp further ahead than this many periods, nominal or as last seen, comes from a clock that is
+# out of sync, or the whole rig has a gap, which the other cameras then confirm.
 JUMP_PERIODS = 2.5
 
 
@@ -35,7 +35,8 @@ class FrameJoiner:
     def __init__(self, rig: Rig, tolerance_ns: int | None = None) -> None:
         self._rig = rig
         self._tolerance = default_tolerance_ns(rig) if tolerance_ns is None else tolerance_ns
-        self._jump = int(JUMP_PERIODS * 2 * default_tolerance_ns(rig))
+        self._period = 2 * default_tolerance_ns(rig)
+        self._step = 0  # from the last set to the one before
         self._index = 0
         self._reference: int | None = None  # of the open set, or of the last one
         self._members: dict[str, EncodedImage] = {}
@@ -57,7 +58,7 @@ class FrameJoiner:
             self._open(image)
             return None
         ahead = image.stamp_ns - self._reference
-        if ahead < -self._tolerance or ahead > self._jump:
+        if ahead < -self._tolerance or ahead > JUMP_PERIODS * max(self._period, self._step):
             return self._stray(image)
         self._strays = 0
         self._give_up_elsewhere()
@@ -110,6 +111,8 @@ class FrameJoiner:
         return self._index
 
     def _open(self, image: EncodedImage) -> None:
+        if self._reference is not None:
+            self._step = min(image.stamp_ns - self._reference, LATE_NS)
         self._reference = image.stamp_ns
         self._members = {image.camera: image}
         self._heard[image.camera] = image.stamp_ns
