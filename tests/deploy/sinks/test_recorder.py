@@ -219,3 +219,18 @@ def test_health_in_the_log_keeps_receive_times(tmp_path: Path, small: Rig):
     (log,) = tmp_path.iterdir()
     (message,) = LogReader(log).messages(["/perception/health"])
     assert message.decode()["cameras"]["main"]["received_ns"] == START + 5
+
+
+def test_a_recording_cut_anywhere_reads_up_to_the_cut(tmp_path: Path, small: Rig):
+    with Recorder(tmp_path / "drive", small) as recorder:
+        for index in range(20):
+            feed(recorder, index, index + 1, 20_000)
+            time.sleep(0.01)
+    (log,) = (tmp_path / "drive").iterdir()
+    whole, cut, before = log.read_bytes(), tmp_path / "cut.mcap", 0
+    for size in range(8_192, len(whole), 4_096):
+        cut.write_bytes(whole[:size])
+        found = [m.sequence for m in LogReader(cut).messages(["/camera/main/image"])]
+        assert found == list(range(len(found))) and before <= len(found)
+        before = len(found)
+    assert before >= 19
