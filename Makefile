@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench soak native sanitize weights clean
+.PHONY: demo test lint bench soak faults native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -20,6 +20,10 @@ bench: $(VENV)/runtime.stamp
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
+
+# Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
+faults: $(VENV)/runtime.stamp
+	$(BIN)/python -m deploy.faults.suite --seeds 25
 
 # The kernels' own C++ tests, fast and under the sanitizers.
 native:

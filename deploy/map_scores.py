@@ -25,7 +25,7 @@ from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock
 from deploy.loop.ego_map import EgoMap
 from deploy.loop.engine import Engine
-from deploy.loop.frames import join_frames
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 
 GROUND_REACH_M = 30.0

@@ -12,6 +12,8 @@ from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
+from deploy.faults.injection import parse_injection
+from deploy.faults.table import FAULTS
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import shipped_model
 from deploy.loop.pipeline import TickResult
@@ -55,6 +57,13 @@ def replay(
         float, typer.Option(min=0.01, help="Speed of the real clock; 1 is as recorded.")
     ] = 1.0,
     engine: EngineName = AUTO,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:CAMERA,...][@START-END]",
+            help=f"Inject a fault, times in seconds from the start: {', '.join(FAULTS)}.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
@@ -81,6 +90,7 @@ def replay(
             clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate),
             mosaic=mosaic,
             engine=engine,
+            faults=[parse_injection(text) for text in fault or ()],
             progress=progress,
         )
     console = Console()

@@ -9,6 +9,7 @@ OBJECTS = "/perception/objects"
 DRIVABLE = "/perception/drivable"
 HEALTH = "/perception/health"
 TIMING = "/perception/timing"
+DIAGNOSTICS = "/diagnostics"
 TRUTH_OBJECTS = "/truth/objects"
 TRUTH_DRIVABLE = "/truth/drivable"
 

@@ -5,6 +5,7 @@ tests; the decoder takes that where it is built.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,15 @@ class CameraResult:
     ground: NDArray[np.float32]
     objects: tuple[Detection, ...]
     letterbox: Letterbox
+
+
+def not_finite(outputs: Mapping[str, NDArray[np.generic]], slot: int) -> str:
+    """Name of the first of the network's outputs that holds NaN or infinity for one camera, ""
+    if all are numbers. A sum is not finite where one of its terms is not, and is read once."""
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values[slot].sum()):
+            return name
+    return ""
 
 
 class _Reference:

@@ -116,28 +116,35 @@ class Batch:
         }
         shape = (len(cameras), 3 * spec.frames, size.height, size.width)
         self.images = allocate(shape)
-        self._filled_at: dict[str, int] = {}  # camera -> index of the set its slot was filled from
+        self._filled_from: dict[str, tuple[int, int | None]] = {}  # camera -> set, its frame's id
 
     def fill(self, frames: FrameSet) -> frozenset[str]:
         """Preprocess the set's images into `images`, float32 (cameras, channels, height, width).
 
-        Returns the cameras whose previous frame is missing, so that the current one stands in for
-        it; only possible for a network of two frames.
+        Returns the cameras whose previous frame is missing, be it of the set before or by the
+        camera's own count, so that the current one stands in for it; only possible for a network
+        of two frames.
         """
         repeated = []
         work = []
         for camera, slot in zip(self.cameras, self.images, strict=True):
-            image = frames.frames[camera.name].image
+            frame = frames.frames[camera.name]
+            image = frame.image
             if image is None:
-                if self._filled_at.pop(camera.name, None) is not None:
+                if self._filled_from.pop(camera.name, None) is not None:
                     slot[:] = 0
                 continue
+            sequence = frame.encoded.sequence if frame.encoded else None
             if self._spec.frames == 2:
                 slot[:3] = slot[3:]
             work.append((image, self.letterboxes[camera.name], slot[-3:]))
-            if self._spec.frames == 2 and self._filled_at.get(camera.name) != frames.index - 1:
+            index, before = self._filled_from.get(camera.name, (None, None))
+            consecutive = index == frames.index - 1 and (
+                sequence is None or before is None or sequence == before + 1
+            )
+            if self._spec.frames == 2 and not consecutive:
                 repeated.append((camera.name, slot))
-            self._filled_at[camera.name] = frames.index
+            self._filled_from[camera.name] = (frames.index, sequence)
         self._preprocess.run(work)
         for _, slot in repeated:
             slot[:3] = slot[3:]

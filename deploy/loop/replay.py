@@ -3,17 +3,19 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from deploy.errors import DeployError, LogError
+from deploy.faults.injection import Injection, inject
 from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import load_engine
-from deploy.loop.frames import join_frames
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.runtimes import AUTO, choose
 from deploy.loop.timing import StageTimer
@@ -33,13 +35,15 @@ def replay(
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
     engine: str = AUTO,
+    faults: Sequence[Injection] = (),
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
     the report.
 
-    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
+    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `faults` are
+    injected into the images and the engine; then an engine that fails costs its tick only.
 
     Raises LogError, EngineError, or PerceptionError when rig and model do not fit; then `out` is
     as it was before.
@@ -51,18 +55,20 @@ def replay(
     choice = choose(engine, model)
     network = load_engine(model, engine=choice.name)
     timer = StageTimer()
-    pipeline = Pipeline(rig, network, timer)
+    injected = inject(faults, rig, network, images)
+    pipeline = Pipeline(rig, injected.engine, timer, keep_going=bool(faults))
     report = Report(rig, network, timer)
-    timer_in_log = timer if clock.name == "real" else None
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
-            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log)]
+            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig)]
             if mosaic:
                 sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
             for sink in sinks:
                 stack.enter_context(sink)
-            for encoded in clock.pace(join_frames(images, rig)):
+            for encoded in injected.watch(clock.pace(join_frames(injected.images, rig))):
                 result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+                if clock.name == "real":
+                    result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)

@@ -48,6 +48,11 @@ class StageTimer:
         """Seconds of the stages of the tick in progress so far."""
         return dict(self._current)
 
+    @property
+    def current_ms(self) -> dict[str, float]:
+        """The same in milliseconds, rounded to microseconds."""
+        return {name: round(seconds * 1e3, 3) for name, seconds in self._current.items()}
+
     def end_tick(self) -> None:
         """Close the tick in progress."""
         for name in self._current.keys() - self._stages.keys():
