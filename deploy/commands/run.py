@@ -1,6 +1,8 @@
 """`octoview run`: the cameras of a vehicle, or recordings as if they were live."""
 
+import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -96,3 +98,6 @@ def run(
             soft_wrap=True,
         )
     write_json(json_file, summary)
+    if loop.engine_hangs:  # its thread would keep the process for ever
+        print("octoview: the engine hangs; the process is ended", file=sys.stderr, flush=True)
+        os._exit(1)

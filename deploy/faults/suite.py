@@ -205,11 +205,15 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--ticks", type=int, default=18)
+    parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
     parser.add_argument("faults", nargs="*", default=[*FAULTS])
     arguments = parser.parse_args()
     reader = LogReader(arguments.log)
     rig = reader.rig
-    images = list(islice(reader.images(), arguments.ticks * len(rig)))
+    if arguments.cameras:
+        rig = Rig(rig.name, tuple(rig[name] for name in arguments.cameras.split(",")))
+    wanted = (image for image in reader.images() if image.camera in rig.names)
+    images = list(islice(wanted, arguments.ticks * len(rig)))
     engine = load_engine(arguments.model or shipped_model(), engine=AUTO)
     problems = 0
     print("| fault | what | called | as promised | named after | over after |")

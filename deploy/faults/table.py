@@ -55,8 +55,8 @@ FAULTS: dict[str, Fault] = {
     "covered": Fault("a leaf on the lens", ("blind",), _COVERED),
     "smeared": Fault("water on the lens", ("blind",), painted(images.smear)),
     "swapped": Fault("two cables changed over", (), images.swapped, cameras=2),
-    # Silent at first, and nobody can tell that from a dead camera.
-    "late": Fault("100 ms behind the others", _GONE, images.late(100_000_000)),
+    # Silent at first, which nobody can tell from a dead camera; more than a period of the sample.
+    "late": Fault("150 ms behind the others", _GONE, images.late(150_000_000)),
     "ahead-18s": Fault("clock 18 s ahead", ("out-of-sync",), images.skewed(18_000_000_000)),
     "behind-18s": Fault("clock 18 s behind", ("out-of-sync",), images.skewed(-18_000_000_000)),
     "ahead-1s": Fault("clock 1 s ahead", ("out-of-sync",), images.skewed(1_000_000_000)),

@@ -23,7 +23,7 @@ def metrics_text(result: TickResult | None) -> str:
         lines.append("# TYPE octoview_camera_state gauge")
         for camera, health in result.health.items():
             lines += [
-                f'octoview_camera_state{{camera="{camera}",state="{state}"}} '
+                f'octoview_camera_state{{camera="{_escaped(camera)}",state="{state}"}} '
                 f"{int(health.state == state)}"
                 for state in STATES
             ]
@@ -36,6 +36,10 @@ def metrics_text(result: TickResult | None) -> str:
                 metric = f"octoview_{name}_{_word(key)}"
                 lines += [f"# TYPE {metric} gauge", f"{metric} {value:.10g}"]
     return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _word(text: str) -> str:

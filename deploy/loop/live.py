@@ -3,7 +3,7 @@
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,11 @@ class LiveLoop:
         """End after the tick in progress."""
         self._stopped.set()
 
+    @property
+    def engine_hangs(self) -> bool:
+        """Whether a call of the engine never came back; then no thread can end it."""
+        return self._engine.hangs
+
     def run(self, progress: Callable[[TickResult], None] = lambda result: None) -> dict[str, Any]:
         """Tick until stopped or until all recordings have ended; returns the summary.
 
@@ -89,7 +94,8 @@ class LiveLoop:
                 result = self._tick(encoded, recorder)
                 watchdog.beat()
                 if result is not None:
-                    progress(result)
+                    with suppress(OSError):  # whoever watched may be gone
+                        progress(result)
         return self._summary(recorder)
 
     def _tick(self, encoded: EncodedSet, recorder: Recorder | None) -> TickResult | None:

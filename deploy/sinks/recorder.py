@@ -21,6 +21,7 @@ from deploy.sinks.mcap_sink import McapSink
 _NAME = re.compile(r"^(\d{6,})-\d{8}T\d{6}Z\.mcap$")
 _QUEUE_TICKS = 8
 _FLUSH_S = 0.5
+_GOODBYE_S = 10.0
 _MIB, _GIB = 2**20, 2**30
 
 
@@ -50,7 +51,8 @@ class Recorder:
         except OSError as error:
             raise DeployError(f"{folder}: can't be made ({error.strerror})") from error
         self._ticks: queue.Queue[TickResult | None] = queue.Queue(_QUEUE_TICKS)
-        self._thread = threading.Thread(target=self._run, name="recorder")
+        # A daemon, for a disk that hangs for good must not keep the process.
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._sink: McapSink | None = None
         self._started_s = self._flushed_s = 0.0
         self._file_bytes = self._past_bytes = 0
@@ -62,8 +64,9 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ticks.put(None)
-        self._thread.join()
+        with contextlib.suppress(queue.Full):
+            self._ticks.put(None, timeout=_GOODBYE_S)
+        self._thread.join(_GOODBYE_S)
 
     def write(self, result: TickResult) -> None:
         """Take one tick."""
@@ -119,8 +122,9 @@ class Recorder:
         if self._paused and time.monotonic() - self._flushed_s < _FLUSH_S:
             return False
         self._flushed_s = self._started_s = time.monotonic()
-        self._delete_oldest()
-        if self._paused and shutil.disk_usage(self._folder).free < self._limits.room_mib * _MIB:
+        full = bool(self._paused) and not self._has_room()
+        self._delete_oldest(full)
+        if full and not self._has_room():
             return False
         taken = datetime.fromtimestamp(result.frames.stamp_ns / 1e9, timezone.utc)
         number = max((_number(path) for path in self._logs()), default=0) + 1
@@ -160,7 +164,11 @@ class Recorder:
         found = (path for path in self._folder.iterdir() if _NAME.match(path.name))
         return sorted(found, key=_number)
 
-    def _delete_oldest(self) -> None:
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self._folder).free >= self._limits.room_mib * _MIB
+
+    def _delete_oldest(self, full: bool) -> None:
+        """Keep to the limit; on a full disk one log goes at a time, until there is room."""
         if self._limits.keep_gib is None:
             return
         logs = self._logs()
@@ -168,12 +176,12 @@ class Recorder:
         # Room for the log that is about to begin.
         allowed = max(0.0, self._limits.keep_gib * _GIB - self._limits.file_mib * _MIB)
         for path, size in zip(logs, list(sizes), strict=True):
-            if sum(sizes) <= allowed and not self._paused:
+            if sum(sizes) <= allowed and not full:
                 return
             path.unlink()
             sizes.remove(size)
-            if self._paused:
-                return  # one at a time, until there is room
+            if full:
+                return
 
 
 def _number(path: Path) -> int:
