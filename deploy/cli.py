@@ -12,6 +12,8 @@ from calib.errors import CalibError
 from deploy.commands import bench, calibrate, evaluate, import_, replay, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
+from deploy.commands.package import package
+from deploy.commands.self_test import self_test
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -33,6 +35,8 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(replay.app, name="replay")
 app.command("export")(export)
 app.command("doctor")(doctor)
+app.command("self-test")(self_test)
+app.command("package")(package)
 
 
 def main() -> None:
