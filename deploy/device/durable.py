@@ -25,17 +25,27 @@ def point(link: Path, target: Path) -> None:
 def rename(source: Path, target: Path) -> None:
     """Move within a file system; what `target` was is gone in the same step."""
     source.replace(target)
-    _sync_folder(target.parent)
+    _sync(target.parent)
 
 
 def remove(path: Path) -> None:
     """Remove a file, if it is there."""
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync_tree(folder: Path) -> None:
+    """Wait until every file and folder below `folder` is on the disk."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            path = Path(root) / name
+            if not path.is_symlink():
+                _sync(path)
+        _sync(Path(root))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -192,7 +192,7 @@ class Slots:
         Raises SealError when it is not complete.
         """
         check_sizes(folder)
-        os.sync()  # its files must be on the disk before its name is
+        durable.sync_tree(folder)  # its files must be on the disk before its name is
         slot = self.folder / folder.name
         if slot.exists():
             if slot in (self.current(), self.on_trial()):

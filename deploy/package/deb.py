@@ -12,7 +12,8 @@ def make_deb(tree: Path, control: Mapping[str, str], out: Path, epoch: int) -> N
     """Pack `tree`, with DEBIAN/ scripts in it if any, by dpkg-deb.
 
     Everything that could differ between two runs is fixed: owner, modes, times (`epoch`, seconds),
-    order (dpkg-deb sorts), one thread of zstd, which Ubuntu 22.04 and Debian 12 read. Raises PackageError when dpkg-deb fails.
+    order (dpkg-deb sorts), one thread of zstd, which Ubuntu 22.04 and Debian 12 read. Raises
+    PackageError when dpkg-deb fails.
     """
     debian = tree / "DEBIAN"
     debian.mkdir(exist_ok=True)
