@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import bench, calibrate, evaluate, import_, replay, sim, train
+from deploy.commands import bench, calibrate, evaluate, flash, import_, replay, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
 from deploy.commands.package import package
@@ -33,6 +33,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(bench.app, name="bench")
 app.add_typer(replay.app, name="replay")
+app.add_typer(flash.app, name="flash")
 app.command("export")(export)
 app.command("doctor")(doctor)
 app.command("self-test")(self_test)

@@ -1,6 +1,7 @@
 """What the device says of itself: its versions, the engine, the Jetson. `octoview flash verify`
 compares this with what was packaged; `octoview doctor` shows parts of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def report(slots: Slots, root: Path = Path("/")) -> dict[str, Any]:
         "trial": {"version": trial.name, "starts": slots.starts()} if trial else None,
         "refused": slots.refused(),
         "versions": [str(path) for path in slots.complete()],
+        "self_test": _self_test(slots.state / "health/self-test.json"),
         "engine": read_status(slots.state / "engines"),
         "jetson": {
             "model": jetson.model(root),
@@ -35,6 +37,15 @@ def report(slots: Slots, root: Path = Path("/")) -> dict[str, Any]:
         },
         "free_gib": jetson.free_gib(slots.state),
     }
+
+
+def _self_test(path: Path) -> dict[str, Any]:
+    """What the last self-test said; empty where none ran, or the file can't be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: content[key] for key in ("passed", "latency_ms", "engine", "ticks")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _version(slots: Slots) -> dict[str, Any]:

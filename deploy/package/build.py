@@ -5,6 +5,8 @@ import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from pathlib import Path
 
 import yaml
@@ -18,6 +20,7 @@ from deploy.package.targets import PackageError, Target
 from deploy.package.wheels import read_lock, unpack
 
 CARRIERS = Path(__file__).parent / "carriers"
+MAINTAINER = "OctoView <octoview@localhost>"
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ def build(inputs: Inputs, out: Path, key: Path | None = None) -> Package:
         locked = read_lock(inputs.lock)
         bill = sbom(packages, locked, inputs.version, inputs.epoch)
         tree.lay_out_documents(root, slot, licences(packages), bill)
+        day = format_datetime(datetime.fromtimestamp(inputs.epoch, timezone.utc))
+        tree.lay_out_changelog(
+            root, f"octoview ({inputs.version}) unstable; urgency=medium\n\n"
+            f"  * Built for {target.name}.\n\n -- {MAINTAINER}  {day}\n",
+        )  # fmt: skip
         manifest = tree.lay_out_version(
             slot,
             target,
@@ -160,7 +168,7 @@ def _control(inputs: Inputs, manifest: str) -> dict[str, str]:
         "Package": "octoview",
         "Version": inputs.version,
         "Architecture": target.architecture,
-        "Maintainer": "OctoView <octoview@localhost>",
+        "Maintainer": MAINTAINER,
         "Section": "science",
         "Priority": "optional",
         "Depends": ", ".join(sorted(target.all_depends)),

@@ -12,7 +12,7 @@ def make_deb(tree: Path, control: Mapping[str, str], out: Path, epoch: int) -> N
     """Pack `tree`, with DEBIAN/ scripts in it if any, by dpkg-deb.
 
     Everything that could differ between two runs is fixed: owner, modes, times (`epoch`, seconds),
-    order (dpkg-deb sorts), one thread of zstd, which Ubuntu 22.04 and Debian 12 read. Raises
+    order (dpkg-deb sorts). gzip takes a tenth of xz's time for a quarter more bytes. Raises
     PackageError when dpkg-deb fails.
     """
     debian = tree / "DEBIAN"
@@ -28,7 +28,7 @@ def make_deb(tree: Path, control: Mapping[str, str], out: Path, epoch: int) -> N
             path.chmod(0o755 if executable else 0o644)
         os.utime(path, (epoch, epoch), follow_symlinks=False)
     command = [
-        *("dpkg-deb", "--root-owner-group", "-Zzstd", "-z6", "--threads-max=1"),
+        *("dpkg-deb", "--root-owner-group", "-Zgzip", "-z6"),
         *("--build", str(tree), str(out)),
     ]
     environment = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}

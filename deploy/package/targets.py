@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.errors import DeployError
 
-_COMMON = ("adduser", "dpkg", "libc6", "libstdc++6", "openssl")
+_COMMON = ("adduser", "libc6", "libstdc++6", "openssl")
 
 
 class PackageError(DeployError):

@@ -1,5 +1,6 @@
 """The files of a package: one version below /opt/octoview, and what surrounds it."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ def lay_out_version(
             ROOT / room, packages / room, ignore=shutil.ignore_patterns(*_LEFT_OUT),
             dirs_exist_ok=True,
         )  # fmt: skip
+    shutil.rmtree(packages / "deploy/package/files")  # the system's, not the program's
     info = packages / f"octoview-{version}.dist-info"
     info.mkdir()
     _write(info / "METADATA", f"Metadata-Version: 2.1\nName: octoview\nVersion: {version}\n")
@@ -99,14 +101,21 @@ def lay_out_documents(tree: Path, slot: Path, licences: str, bill: Mapping[str, 
     _write(slot / "sbom.cdx.json", json.dumps(bill, indent=2) + "\n")
     _write(slot / "licences.txt", licences)
     folder = tree / "usr/share/doc/octoview"
-    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     _write(
         folder / "copyright",
-        f"OctoView is under the Apache License 2.0, below.\n\nWhat it brings along:\n\n{licences}"
-        f"\nPaths are relative to the Python packages in /opt/octoview.\n\n{licence}",
+        "Copyright (C) 2026 the OctoView authors\n\nOctoView is under the Apache License 2.0, see "
+        f"/usr/share/common-licenses/Apache-2.0.\n\nWhat it brings along:\n\n{licences}"
+        "\nPaths are relative to the Python packages in /opt/octoview.\n",
     )
     _copy(ROOT / "docs/jetson.md", folder / "jetson.md")
     _copy(_FILES / "lintian-overrides", tree / "usr/share/lintian/overrides/octoview")
+
+
+def lay_out_changelog(tree: Path, text: str) -> None:
+    """Debian wants one, compressed; without a time in it, it is the same twice."""
+    path = tree / "usr/share/doc/octoview/changelog.gz"
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    path.chmod(0o644)
 
 
 def site(slot: Path, target: Target) -> Path:
