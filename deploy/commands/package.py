@@ -22,7 +22,7 @@ def package(
     rig: Annotated[str, typer.Option(help="Built-in rig or rig file.")] = "hw2",
     cameras: Annotated[
         Path, typer.Option(help="Which device is which camera of the rig.")
-    ] = CARRIERS / "replay.yaml",
+    ] = CARRIERS / "stand-in.yaml",
     trust: Annotated[
         list[Path] | None, typer.Option(help="Public key that may sign updates; repeatable.")
     ] = None,

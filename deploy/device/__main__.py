@@ -39,7 +39,11 @@ def _do(arguments: argparse.Namespace, rest: list[str], slots: Slots) -> int:
         _become(slots.current(), rest)
     elif verb == "choose":
         arguments.run.mkdir(parents=True, exist_ok=True)
-        durable.point(arguments.run / "slot", slots.choose())
+        slot = slots.choose()
+        durable.point(arguments.run / "slot", slot)
+        engine = engines.ready(slot, slots.state / "engines")
+        model = f"--model {engine}" if engine else ""
+        durable.write_text(arguments.run / "environment", f"OCTOVIEW_MODEL={model}\n")
     elif verb == "stopped":
         # systemd tells how the service ended: a stop on request is no failed start.
         if os.environ.get("SERVICE_RESULT") == "success":

@@ -36,10 +36,9 @@ def build(slot: Path, folder: Path, root: Path = Path("/")) -> bool:
     if library is None:
         _fail(folder, "no TensorRT here; apt-get install nvidia-jetpack-runtime, or run on "
                       "ONNX Runtime as now")  # fmt: skip
-    key = _key(model, library or "", root)
-    status = read_status(folder)
-    if status.get("state") == "ready" and status.get("key") == key and engine.is_file():
+    if ready(slot, folder, root):
         return False
+    key = _key(model, library or "", root)
     started = time.time()
     _write(folder, {"state": "building", "key": key, "model": model.name, "started": started})
     fresh = folder / f".{MODEL}.engine"
@@ -59,13 +58,22 @@ def build(slot: Path, folder: Path, root: Path = Path("/")) -> bool:
     return True
 
 
+def ready(slot: Path, folder: Path, root: Path = Path("/")) -> Path | None:
+    """The engine of `slot`'s model, if it is there and nothing that decides it has changed."""
+    model, engine = slot / "models" / f"{MODEL}.onnx", folder / f"{MODEL}.engine"
+    library, status = jetson.tensorrt(root), read_status(folder)
+    if not (library and model.is_file() and engine.is_file() and status["state"] == "ready"):
+        return None
+    return engine if status.get("key") == _key(model, library, root) else None
+
+
 def read_status(folder: Path) -> dict[str, object]:
     """The status file; `state` is absent, building, ready or failed."""
     try:
         content = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"state": "absent"}
-    return content if isinstance(content, dict) else {"state": "absent"}
+    return {"state": "absent", **content} if isinstance(content, dict) else {"state": "absent"}
 
 
 def _key(model: Path, library: str, root: Path) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from calib.rig import load_rig
 from deploy.device.release import sha256, sign
+from deploy.log.reader import LogReader
 from deploy.package import native, tree
 from deploy.package.deb import make_deb
 from deploy.package.sbom import licences, sbom
@@ -105,6 +106,7 @@ def build(inputs: Inputs, out: Path, key: Path | None = None) -> Package:
             },
         )
         tree.lay_out_system(root, inputs.version, rig_file, inputs.cameras)
+        tree.lay_out_stand_in(root, LogReader(inputs.clip).images())
         path = out / f"octoview_{inputs.version}_{target.architecture}.deb"
         make_deb(root, _control(inputs, manifest), path, inputs.epoch)
     if key is not None:
@@ -139,8 +141,8 @@ def check_mapping(cameras: Path, rig_name: str) -> None:
     rig = load_rig(rig_name)
     try:
         content = yaml.safe_load(cameras.read_text(encoding="utf-8"))
-        named = dict(content["cameras"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        named = {name: dict(entry) for name, entry in content["cameras"].items()}
+    except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError) as error:
         raise PackageError(
             f"{cameras}: no mapping of cameras; start from one in {CARRIERS}"
         ) from error
@@ -151,7 +153,8 @@ def check_mapping(cameras: Path, rig_name: str) -> None:
                 f"{cameras}: {word} {', '.join(sorted(names))}; the rig {rig.name} has "
                 f"{', '.join(rig.names)}"
             )
-    devices = [str(entry["device"]) for entry in named.values() if entry.get("device")]
+    live = [str(entry.get(kind)) for entry in named.values() for kind in ("v4l2", "gstreamer")]
+    devices = [device for device in live if device != "None"]
     twice = sorted({device for device in devices if devices.count(device) > 1})
     if twice:
         raise PackageError(f"{cameras}: {twice[0]} is given to two cameras; correct one")
@@ -172,6 +175,7 @@ def _control(inputs: Inputs, manifest: str) -> dict[str, str]:
         "Section": "science",
         "Priority": "optional",
         "Depends": ", ".join(sorted(target.all_depends)),
+        "Recommends": "gstreamer1.0-tools, gstreamer1.0-plugins-good",  # for CSI cameras
         "Octoview-Target": target.name,
         "Octoview-Manifest": manifest,
         "Description": "Eight cameras in, one map of the road out\n"

@@ -3,13 +3,16 @@
 import gzip
 import json
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from deploy.device.seal import RELEASE, seal
+from deploy.log.reader import EncodedImage
 from deploy.package.native import ROOT
 from deploy.package.targets import Target
 
+STAND_IN_PICTURES = 20
 ROOMS = ("calib", "perception", "export", "deploy")
 _FILES = Path(__file__).parent / "files"
 # The runtime needs no weights to train on, and no sources of what is built.
@@ -94,6 +97,18 @@ def lay_out_system(tree: Path, version: str, rig: Path, cameras: Path) -> None:
         _write(tree / "DEBIAN" / script, text, executable=True)
     conffiles = sorted(f"/{p.relative_to(tree)}" for p in configuration.iterdir())
     _write(tree / "DEBIAN/conffiles", "\n".join(conffiles) + "\n")
+
+
+def lay_out_stand_in(tree: Path, images: Iterable[EncodedImage]) -> None:
+    """Pictures for cameras that are not there, in a folder for each: the clip's first ones."""
+    count: Counter[str] = Counter()
+    for image in images:
+        if count[image.camera] < STAND_IN_PICTURES:
+            name = f"{image.camera}/{count[image.camera]:03}.{image.format}"
+            path = tree / "usr/share/octoview/stand-in" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image.data)
+            count[image.camera] += 1
 
 
 def lay_out_documents(tree: Path, slot: Path, licences: str, bill: Mapping[str, object]) -> None:

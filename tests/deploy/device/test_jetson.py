@@ -11,10 +11,11 @@ from deploy.commands import doctor_jetson
 from deploy.commands.doctor_jetson import jetson_lines
 from deploy.device import health, jetson
 from deploy.device.backoff import HEALTHY_S, LONGEST_S, wait_after_failure
-from deploy.device.engines import EngineBuildError, build, read_status
+from deploy.device.engines import EngineBuildError, build, read_status, ready
 from deploy.device.power import set_power_mode
 from deploy.device.seal import seal
 from deploy.errors import DeployError
+from deploy.package.build import CARRIERS
 from tests.deploy.device.fake import make_version
 
 RELEASE = "# R36 (release), REVISION: 4.4, GCID: 41062509, BOARD: generic, EABI: aarch64\n"
@@ -82,6 +83,7 @@ def test_doctor_tells_what_was_left_out_of_the_package(
 ) -> None:
     slot = make_version(tmp_path, "1.0")
     monkeypatch.setattr(doctor_jetson.sys, "prefix", str(slot))
+    monkeypatch.setattr(doctor_jetson, "CAMERAS", CARRIERS / "orin-nano-csi2.yaml")
     content = {"version": "1.0", "target": "desktop", "kernels_missing": {"cuda": "no nvcc here"}}
     (slot / "release.json").write_text(json.dumps(content))
     seal(slot)
@@ -89,6 +91,8 @@ def test_doctor_tells_what_was_left_out_of_the_package(
     assert lines["version"] == ("ok", f"1.0 for desktop in {slot}")
     assert lines["cuda kernels"] == ("absent", "left out when packaged: no nvcc here")
     assert lines["engine"][0] == "absent"
+    stand_in = "recordings stand in for narrow, wide, left_pillar, right_pillar, left_repeater, "
+    assert lines["cameras.yaml"] == ("absent", f"{stand_in}right_repeater")
     (slot / "file0").unlink()
     lines = {name: (state, detail) for _, name, state, detail in jetson_lines(tmp_path, tmp_path)}
     assert lines["version"][0] == "failed"
@@ -147,12 +151,15 @@ def exporter(tmp_path: Path, verdict: str) -> Path:
 
 def test_engine_is_built_once_and_again_for_another_tensorrt(root: Path, tmp_path: Path) -> None:
     slot, folder = exporter(tmp_path, ":"), tmp_path / "engines"
+    assert ready(slot, folder, root) is None
     assert build(slot, folder, root)
     assert (folder / "nano.engine").read_text() == "engine\n"
+    assert ready(slot, folder, root) == folder / "nano.engine"
     assert read_status(folder)["state"] == "ready"
     assert not build(slot, folder, root)
     library = root / "usr/lib/aarch64-linux-gnu/libnvinfer.so.10.3.0"
     library.rename(library.with_name("libnvinfer.so.10.4.0"))
+    assert ready(slot, folder, root) is None
     assert build(slot, folder, root)
     assert len((tmp_path / "calls").read_text().splitlines()) == 2
 

@@ -13,6 +13,7 @@ from deploy.package import native
 from deploy.package.build import CARRIERS, Inputs
 from deploy.package.targets import TARGETS
 from deploy.package.wheels import write_lock
+from tests.jetson.cut_clip import cut_clip
 
 EPOCH = 1_700_000_000
 
@@ -55,7 +56,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inputs:
         patch.setattr(type(target), "lock", lock)
         write_lock(target, wheels)
     clip = tmp_path / "clip.mcap"
-    clip.write_bytes(b"clip")
+    cut_clip(native.ROOT / "deploy/samples/hw2.mcap", 0.15, clip)
     return Inputs(
         target=target, version="0.2.0", epoch=EPOCH, wheels=wheels, lock=lock, rig="hw2",
         cameras=CARRIERS / "agx-gmsl8.yaml", reference=clip, clip=clip,

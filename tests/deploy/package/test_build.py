@@ -73,6 +73,7 @@ def test_the_package_holds_the_runtime_and_says_what_it_is(inputs: Inputs, tmp_p
     release = json.loads((slot / "release.json").read_text())
     assert release["kernels"] == []
     assert "preprocess runs on OpenCV" in release["kernels_missing"]["cpu"]
+    assert len(list((root / "usr/share/octoview/stand-in/rear").glob("*"))) == 2
     bill = json.loads((slot / "sbom.cdx.json").read_text())
     assert [c["purl"] for c in bill["components"]] == ["pkg:pypi/one@1.0", "pkg:pypi/two@1.0"]
     assert bill["components"][0]["hashes"][0]["content"] == read_lock(inputs.lock)["one"][1]
