@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def sbom(
     Hashes are those of the wheels. Equal input gives an equal bill: its serial number comes from
     the content, its time is `epoch`. Source: CycloneDX specification, ECMA-424.
     """
-    components = [_component(found, lock) for found in _sorted(site)]
+    components = [_component(Distribution.at(folder), lock) for folder in _folders(site)]
     content = "\n".join(f"{c['purl']} {c['hashes']}" for c in components)
     serial = uuid.uuid5(uuid.NAMESPACE_URL, f"octoview {version} {content}")
     return {
@@ -45,11 +45,12 @@ def sbom(
 def licences(site: Path) -> str:
     """One line for each distribution: name, version, licence, and the files with its text."""
     lines = []
-    for found in _sorted(site):
-        folder = next(site.glob(f"{found.metadata['Name'].replace('-', '_')}-*.dist-info"), site)
+    for folder in _folders(site):
+        found = Distribution.at(folder)
+        module = site / folder.name.partition("-")[0]
         texts = [
             str(path.relative_to(site))
-            for path in sorted(folder.rglob("*"))
+            for path in (*sorted(folder.rglob("*")), *sorted(module.glob("*")))
             if path.is_file() and path.name.upper().startswith(("LICEN", "COPYING", "NOTICE"))
         ]
         where = ", ".join(texts) or "no text in its wheel"
@@ -57,9 +58,10 @@ def licences(site: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sorted(site: Path) -> list[Distribution]:
-    found = [d for d in distributions(path=[str(site)]) if _name(d) != "octoview"]
-    return sorted(found, key=_name)
+def _folders(site: Path) -> list[Path]:
+    """Metadata of every distribution but our own."""
+    found = (path for path in site.glob("*.dist-info") if not path.name.startswith("octoview-"))
+    return sorted(found, key=lambda path: path.name.lower())
 
 
 def _name(found: Distribution) -> str:
