@@ -102,6 +102,7 @@ def _cuda(target: Target, runtime: Path | None, out: Path) -> Path:
         *("nvcc", "-shared", "-std=c++17", "-O3", "--fmad=false"),
         *("-Xcompiler=-fPIC,-ffp-contract=off", f"-arch=sm_{target.compute_capability}"),
         *("-ccbin", f"{target.machine}-linux-gnu-g++", "-cudart", "none"),
+        *("-target-dir", "x86_64-linux"),  # nvcc's own headers are the same for every machine
         *(f"-I{ROOT / 'deploy/native'}", f"-I{runtime / 'include'}"),
         *(str(ROOT / "deploy/native/cuda.cu"), "-o", str(library)),
         *("-Xlinker", str(runtime / "lib/libcudart_static.a"), "-Xlinker", "--strip-all"),

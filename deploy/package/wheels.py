@@ -8,6 +8,9 @@ from pathlib import Path
 from deploy.device.release import sha256
 from deploy.package.targets import PackageError, Target
 
+# What onnxruntime asks for and only its tools for developers import.
+_NEVER_IMPORTED = ("coloredlogs", "humanfriendly", "mpmath", "sympy")
+
 
 def write_lock(target: Target, wheels: Path) -> int:
     """Write the target's lock from a folder of wheels; returns how many. docs/jetson.md has the
@@ -22,9 +25,10 @@ def write_lock(target: Target, wheels: Path) -> int:
     for file in files:
         name, version = file.name.split("-")[:2]
         name = name.lower().replace("_", "-")
-        lines.append(f"{name}=={version} --hash=sha256:{sha256(file)}")
+        if name not in _NEVER_IMPORTED:
+            lines.append(f"{name}=={version} --hash=sha256:{sha256(file)}")
     target.lock.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return len(files)
+    return len(lines) - 1
 
 
 def read_lock(lock: Path) -> dict[str, tuple[str, str]]:
