@@ -89,4 +89,5 @@ def _show(todo: Plan, dry_run: bool) -> None:
         owner = added.user or "root"
         print(f"add  rootfs/{added.path} {added.mode:04o} {owner}{what}")
     print(f"run  {shlex.join(todo.flash)}")
+    print(f"root file system on {todo.storage}; all that is there is lost")
     print(f"device in recovery mode: {todo.module or 'not looked for'}")

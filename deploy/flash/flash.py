@@ -40,6 +40,7 @@ class Plan:
     """
 
     order: Order
+    storage: str
     module: str | None
     make_user: list[str]
     files: list[Added]
@@ -71,8 +72,8 @@ def plan(order: Order, need_device: bool = True) -> Plan:
         *("--hostname", order.hostname, "--accept-license", "--password"),
     ]
     mass = ("--no-flash", "--massflash", str(order.massflash)) if order.massflash else ()
-    flash = [f"./{chosen.script}", *mass, *chosen.options, chosen.config, chosen.root]
-    return Plan(order, module, make_user, files, flash)
+    flash = [f"./{chosen.script}", *mass, *chosen.options, chosen.config, "internal"]
+    return Plan(order, chosen.storage, module, make_user, files, flash)
 
 
 def carry_out(todo: Plan) -> None:

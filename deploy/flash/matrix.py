@@ -39,64 +39,42 @@ VENDOR = "0955"
 class Way:
     """How one board is flashed with one release.
 
-    `script`: relative to Linux_for_Tegra. `options`: for its root file system on `storage`.
-    `config` and `root`: the last two words of its command line. `target`: of the package.
+    `target`: of the package. `config`: NVIDIA's name of board and carrier. `script`: relative to
+    Linux_for_Tegra. `options`: for a root file system on `storage`.
     """
 
-    jetpack: str
     target: str
     config: str
     storage: str
     script: str
     options: tuple[str, ...]
-    root: str
 
 
-_T234_NVME = (
-    *("--external-device", "nvme0n1p1", "-c", "tools/kernel_flash/flash_l4t_t234_nvme.xml"),
-)
+_NVME_XML = "tools/kernel_flash/flash_l4t_t234_nvme.xml"
+_T234_NVME = ("--external-device", "nvme0n1p1", "-c", _NVME_XML)
 _QSPI = ("-p", "-c bootloader/generic/cfg/flash_t234_qspi.xml")
 _LOG = ("--showlogs", "--network", "usb0")
 _SCRIPT_36 = "tools/kernel_flash/l4t_initrd_flash.sh"
 _SCRIPT_38 = "l4t_initrd_flash.sh"
-
-
-def _orin_36(jetpack: str) -> dict[str, Way]:
-    target = "jetson-orin-jp6"
-    nano = Way(
-        *(jetpack, target, "jetson-orin-nano-devkit-super", "nvme", _SCRIPT_36),
-        (*_T234_NVME, *_QSPI, *_LOG),
-        "internal",
-    )
-    agx = Way(jetpack, target, "jetson-agx-orin-devkit", "emmc", _SCRIPT_36, _LOG, "internal")
-    return {"orin-nano": nano, "orin-nx": nano, "agx-orin": agx}
-
-
-def _thor(jetpack: str) -> Way:
-    target, config = "jetson-thor-jp7", "jetson-agx-thor-devkit"
-    return Way(jetpack, target, config, "nvme", _SCRIPT_38, ("--showlogs",), "internal")
-
-
-_ORIN_39 = Way(
-    *("7.2.1", "jetson-orin-jp7", "jetson-orin-nano-devkit-super", "nvme", _SCRIPT_38),
-    ("--erase-all", "--showlogs"),
-    "internal",
-)
-_AGX_39 = Way(
-    *("7.2.1", "jetson-orin-jp7", "jetson-agx-orin-devkit", "emmc", _SCRIPT_38),
-    ("--erase-all", "--showlogs"),
-    "internal",
-)
+_NANO = "jetson-orin-nano-devkit-super"
+_AGX = "jetson-agx-orin-devkit"
+_THOR = "jetson-agx-thor-devkit"
+_NANO_36 = Way("jetson-orin-jp6", _NANO, "nvme", _SCRIPT_36, (*_T234_NVME, *_QSPI, *_LOG))
+_AGX_36 = Way("jetson-orin-jp6", _AGX, "emmc", _SCRIPT_36, _LOG)
+_ORIN_36 = {"orin-nano": _NANO_36, "orin-nx": _NANO_36, "agx-orin": _AGX_36}
+_THOR_38 = {"thor": Way("jetson-thor-jp7", _THOR, "nvme", _SCRIPT_38, ("--showlogs",))}
+_ERASE = ("--erase-all", "--showlogs")
+_NANO_39 = Way("jetson-orin-jp7", _NANO, "nvme", _SCRIPT_38, _ERASE)
+_AGX_39 = Way("jetson-orin-jp7", _AGX, "emmc", _SCRIPT_38, _ERASE)
+_ORIN_39 = {"orin-nano": _NANO_39, "orin-nx": _NANO_39, "agx-orin": _AGX_39}
 
 MATRIX: dict[str, dict[str, Way]] = {
-    "36.4.3": _orin_36("6.2"),
-    "36.4.4": _orin_36("6.2.1"),
-    "38.2.1": {"thor": _thor("7.0")},
-    "38.4": {"thor": _thor("7.1")},
-    "39.2.1": {
-        "orin-nano": _ORIN_39, "orin-nx": _ORIN_39, "agx-orin": _AGX_39, "thor": _thor("7.2.1"),
-    },
-}  # fmt: skip
+    "36.4.3": _ORIN_36,
+    "36.4.4": _ORIN_36,
+    "38.2.1": _THOR_38,
+    "38.4": _THOR_38,
+    "39.2.1": {**_ORIN_39, **_THOR_38},
+}
 """Way by L4T release and board."""
 
 

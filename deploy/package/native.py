@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.package.targets import PackageError, Target
@@ -53,8 +54,11 @@ def _no_cpu(target: Target, headers: Path | None) -> str | None:
             f"{headers}: no python{target.python}/Python.h; unpack "
             f"libpython{target.python}-dev of the device's system there"
         )
-    if not (shutil.which(compiler) and shutil.which("cmake") and shutil.which("ninja")):
-        return f"no {compiler}, cmake or ninja here; preprocess runs on OpenCV"
+    here = {name: shutil.which(name) for name in (compiler, "cmake", "ninja")}
+    here["nanobind"] = "here" if find_spec("nanobind") else None
+    missing = [name for name, place in here.items() if place is None]
+    if missing:
+        return f"no {', '.join(missing)} on the building machine; preprocess runs on OpenCV"
     return None
 
 
