@@ -54,45 +54,40 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     run = Run(work)
     key, public = make_key(work, "release")
-    packages = make_packages(run, arguments, key, public)
+    inputs = make_inputs(run, arguments, public)
+    first = make_package(run, inputs, "0.1.0", key)
     small = {v: make_small_package(work, v, key, public) for v in ("0.1", "0.2", "0.3")}
-    run.tell("small packages for the power cuts")
     with EmulatedRoot(work / "root") as root:
         run.tell("arm64 Debian 12 by debootstrap and qemu-user")
         # Compiling every module would take most of the time, and changes nothing but speed.
         (root.folder / "usr/lib/python3.11/compileall.py").write_text("")
-        install(run, root, packages)
-        updates(run, root, packages)
+        install(run, root, first)
         power_cuts(run, root, small, arguments.seeds)
+        updates(run, root, inputs, first, key)
     run.tell("all passed")
     return 0
 
 
-def make_packages(
-    run: Run, arguments: argparse.Namespace, key: Path, public: Path
-) -> dict[str, Path]:
-    """0.1.0, 0.1.1 and 0.1.2 with the real runtime; 0.1.2 carries the reference of another clip,
-    so that its self-test fails."""
-    clip, other = run.work / "clip.mcap", run.work / "other.mcap"
-    reference, wrong = run.work / "reference.mcap", run.work / "wrong.mcap"
+def make_inputs(run: Run, arguments: argparse.Namespace, public: Path) -> Inputs:
+    """All but the version, with the clip's reference made here, on amd64."""
+    clip, reference = run.work / "clip.mcap", run.work / "reference.mcap"
     cut_clip(ROOT / "deploy/samples/hw2.mcap", CLIP_S, clip)
     write_reference(clip, shipped_model(), reference, "onnxruntime")
-    cut_clip(ROOT / "deploy/samples/hw2.mcap", CLIP_S - 0.1, other)
-    write_reference(other, shipped_model(), wrong, "onnxruntime")
     run.tell("reference of the clip, on amd64")
     target = TARGETS["emulated-arm64"]
-    inputs = Inputs(
-        target=target, version="0.1.0", epoch=default_epoch(), wheels=arguments.wheels,
+    return Inputs(
+        target=target, version="0", epoch=default_epoch(), wheels=arguments.wheels,
         lock=target.lock, rig="hw2", cameras=CARRIERS / "stand-in.yaml", reference=reference,
         clip=clip, keys=(public,), headers=arguments.headers,
     )  # fmt: skip
-    packages = {}
-    for version, says in (("0.1.0", reference), ("0.1.1", reference), ("0.1.2", wrong)):
-        done = build(replace(inputs, version=version, reference=says), run.work / "debs", key)
-        packages[version] = done.path
-        megabytes = done.path.stat().st_size / 1e6
-        run.tell(f"package {version}, {megabytes:.0f} MB, kernels {done.kernels.built}")
-    return packages
+
+
+def make_package(run: Run, inputs: Inputs, version: str, key: Path) -> Path:
+    """With the real runtime, signed."""
+    done = build(replace(inputs, version=version), run.work / "debs", key)
+    megabytes = done.path.stat().st_size / 1e6
+    run.tell(f"package {version}, {megabytes:.0f} MB, native kernels: {done.kernels.built}")
+    return done.path
 
 
 def make_small_package(work: Path, version: str, key: Path, public: Path) -> Path:
@@ -112,7 +107,7 @@ def make_small_package(work: Path, version: str, key: Path, public: Path) -> Pat
     return package
 
 
-def install(run: Run, root: EmulatedRoot, packages: dict[str, Path]) -> None:
+def install(run: Run, root: EmulatedRoot, package: Path) -> None:
     """By apt from a local repository; doctor and self-test on the arm64 runtime."""
     root.run(*APT, "purge", "octoview", code=None)
     for name in ("var/lib/octoview", "opt/octoview"):
@@ -120,7 +115,7 @@ def install(run: Run, root: EmulatedRoot, packages: dict[str, Path]) -> None:
     repository = root.folder / "srv/repo"
     shutil.rmtree(repository, ignore_errors=True)
     repository.mkdir(parents=True)
-    shutil.copy(packages["0.1.0"], repository)
+    shutil.copy(package, repository)
     index = subprocess.run(
         ["dpkg-scanpackages", "."], cwd=repository, check=True, capture_output=True, text=True
     )
@@ -142,18 +137,24 @@ def install(run: Run, root: EmulatedRoot, packages: dict[str, Path]) -> None:
     expect(root, "0.1.0")
 
 
-def updates(run: Run, root: EmulatedRoot, packages: dict[str, Path]) -> None:
-    """A newer one, a broken one, a tampered one, one that does not start, an older one."""
-    inbox = root.folder / "root/inbox"
-    shutil.rmtree(inbox, ignore_errors=True)
-    inbox.mkdir()
-    for package in packages.values():
-        for suffix in ("", ".release", ".release.sig"):
-            shutil.copy(f"{package}{suffix}", inbox)
+def updates(run: Run, root: EmulatedRoot, inputs: Inputs, first: Path, key: Path) -> None:
+    """A newer one; one whose self-test fails, as it carries the reference of another clip; the
+    same with one changed byte."""
+    clean(root)
+    other, wrong = run.work / "other.mcap", run.work / "wrong.mcap"
+    cut_clip(ROOT / "deploy/samples/hw2.mcap", CLIP_S - 0.1, other)
+    write_reference(other, shipped_model(), wrong, "onnxruntime")
+    packages = {
+        "0.1.0": first,
+        "0.1.1": make_package(run, inputs, "0.1.1", key),
+        "0.1.2": make_package(run, replace(inputs, reference=wrong), "0.1.2", key),
+    }
+    inbox = fill_inbox(root, packages)
 
     def name(version: str) -> str:
         return f"/root/inbox/{packages[version].name}"
 
+    root.run(*APT, "install", name("0.1.0"))
     root.run("octoview-device", "update", name("0.1.1"))
     root.run("octoview-device", "choose")
     root.run("octoview-device", "keep")
@@ -194,9 +195,7 @@ def roll_back(run: Run, root: EmulatedRoot, inbox: dict[str, str]) -> None:
 def power_cuts(run: Run, root: EmulatedRoot, small: dict[str, Path], seeds: int) -> None:
     """kill -9 in the middle of an installation, an upgrade by apt and an update."""
     recording = root.folder / "var/lib/octoview/log/drive.mcap"
-    for package in small.values():
-        for suffix in ("", ".release", ".release.sig"):
-            shutil.copy(f"{package}{suffix}", root.folder / "root/inbox")
+    fill_inbox(root, small)
     inbox = {version: f"/root/inbox/{path.name}" for version, path in small.items()}
     roll_back(run, root, inbox)
     verbs = {
@@ -237,6 +236,17 @@ def power_cuts(run: Run, root: EmulatedRoot, small: dict[str, Path], seeds: int)
     run.tell(
         f"{seeds} power cuts, {told} before its end: each time a version starts, recording whole"
     )
+
+
+def fill_inbox(root: EmulatedRoot, packages: dict[str, Path]) -> Path:
+    """Packages with their statements and signatures in the root's /root/inbox."""
+    inbox = root.folder / "root/inbox"
+    shutil.rmtree(inbox, ignore_errors=True)
+    inbox.mkdir()
+    for package in packages.values():
+        for suffix in ("", ".release", ".release.sig"):
+            shutil.copy(f"{package}{suffix}", inbox)
+    return inbox
 
 
 def clean(root: EmulatedRoot) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bookworm"
-INCLUDED = "python3,python3.11,openssl,adduser,libstdc++6,ca-certificates"
+INCLUDED = "python3,python3.11,openssl,adduser,libstdc++6"
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Magic and mask of a 64-bit Arm program, as Debian's qemu-user-static registers them.
 _AARCH64 = (
