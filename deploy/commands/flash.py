@@ -40,7 +40,8 @@ def device(
     ] = False,
 ) -> None:
     """Check board, release, tree and package, add the package to NVIDIA's root file system, and
-    call NVIDIA's l4t_initrd_flash.sh. Everything on the device's storage is lost.
+    call NVIDIA's l4t_initrd_flash.sh. Everything on the device's storage is lost. `octoview flash
+    verify` asks a device for its report afterwards.
 
     Example: octoview flash --board orin-nano --l4t 36.4.4 --bsp Linux_for_Tegra --archive
     Jetson_Linux_R36.4.4_aarch64.tbz2 --sha256 HEX --package octoview_0.2.0_arm64.deb --user anna
