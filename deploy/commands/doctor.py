@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import starmap
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console, OverflowMethod
 from rich.table import Table
 
+from deploy.commands.doctor_jetson import jetson_lines
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.errors import EngineError
 from deploy.loop.engine import load_engine, shipped_model
@@ -94,6 +96,7 @@ def examine() -> list[Finding]:
         *_codecs(),
         _simulator(),
         _model(),
+        *starmap(Finding, jetson_lines()),
     ]
 
 

@@ -2,14 +2,14 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
+from deploy.commands.main_command import with_main
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
 from deploy.faults.injection import parse_injection
@@ -23,16 +23,7 @@ from deploy.sinks.report import tables
 
 _LOG = "log"
 
-
-class _LogOrCommand(TyperGroup):
-    """`octoview replay LOG` stands for `octoview replay log LOG`: anything that names no other
-    command is what the main one takes."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args if args and args[0] in self.commands else [_LOG, *args])
-
-
-app = typer.Typer(cls=_LogOrCommand)
+app = typer.Typer(cls=with_main(_LOG))
 app.command("diff")(replay_diff)
 
 
