@@ -154,6 +154,16 @@ def test_each_lock_names_the_same_releases_as_pyproject() -> None:
         assert {name: locked[name.replace("_", "-")][0] for name in pins} == pins, target.name
 
 
+def test_a_jetson_has_what_builds_and_runs_engines() -> None:
+    text = (ROOT / "pyproject.toml").read_text().split("gpu = [")[1].split("]")[0]
+    pins = dict(line.strip(' "').split("==") for line in text.split(","))
+    assert set(pins) == {"cuda-bindings", "onnx"}
+    for target in TARGETS.values():
+        locked = read_lock(target.lock)
+        found = {name: locked[name][0] for name in pins if name in locked}
+        assert found == (pins if target.l4t else {}), target.name
+
+
 def test_lintian_finds_no_error(inputs: Inputs, tmp_path: Path) -> None:
     lintian = shutil.which("lintian")
     if lintian is None:
