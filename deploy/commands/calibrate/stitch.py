@@ -14,7 +14,8 @@ from rich.table import Table
 from calib.camera import Camera
 from calib.errors import BoardError
 from calib.rig import Rig, load_rig, save_rig
-from calib.surround.birds_eye import Body, GroundArea, ground_picture, stitch as stitched
+from calib.surround.birds_eye import Body, GroundArea, ground_picture
+from calib.surround.birds_eye import stitch as stitched
 from calib.surround.pictures import load_pictures
 from calib.surround.squares import PIXELS_PER_SIDE, Corners, find_corners
 from deploy.commands.json_file import JsonFile, write_json

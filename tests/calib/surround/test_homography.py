@@ -60,7 +60,7 @@ def test_a_homography_of_another_ground_is_refused():
 
 
 def write_camera(path: Path, homography: np.ndarray, lens: Lens = LENS) -> None:
-    """As surround-view kits write it: the homography of the picture undistorted at another scale."""
+    """As kits write it: the homography of the picture undistorted at another scale."""
     scale, shift = np.array([0.7, 0.8]), np.array([-30.0, 15.0])
     undistorted = lens.matrix
     undistorted[[0, 1], [0, 1]] *= scale

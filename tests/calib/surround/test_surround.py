@@ -93,7 +93,7 @@ def test_another_side_is_no_cloth(pictures: dict[str, np.ndarray]):
     area = GroundArea(-6, 6, -5, 5, 0.9 / PIXELS_PER_SIDE)
     views = {c.name: ground_picture(c, pictures[c.name], area, BODY) for c in RIG}
     found = {name: find_corners(view, area, 0.9) for name, view in views.items()}
-    with pytest.raises(BoardError, match="squares of 0.9 m"):
+    with pytest.raises(BoardError, match=r"squares of 0\.9 m"):
         fit_lattice(found, 0.9)
 
 

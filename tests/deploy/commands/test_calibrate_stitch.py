@@ -1,4 +1,4 @@
-"""`octoview calibrate homography` and `stitch`: pictures and figures out, one line for bad input."""
+"""`octoview calibrate homography` and `stitch`: figures out, one line for bad input."""
 
 import json
 from pathlib import Path
