@@ -41,11 +41,11 @@ class GroundView:
     weight: NDArray[np.float32]
 
 
-Follow = Callable[[list[Sighting]], tuple[MapObject, ...]]
+Follow = Callable[[list[list[Sighting]]], tuple[MapObject, ...]]
 
 
-def _untracked(things: list[Sighting]) -> tuple[MapObject, ...]:
-    return tuple(map_object(thing) for thing in things)
+def _untracked(cameras: list[list[Sighting]]) -> tuple[MapObject, ...]:
+    return tuple(map_object(thing) for thing in associate(cameras))
 
 
 class Fuser:
@@ -66,8 +66,7 @@ class Fuser:
         """One map from the results of the cameras that have one; `follow` makes objects of what
         they saw."""
         drivable, seen = self._drivable(results)
-        things = associate(locate(self._rig[name], result) for name, result in results.items())
-        objects = follow(things)
+        objects = follow([locate(self._rig[name], result) for name, result in results.items()])
         _stand(self.grid, objects, drivable, seen)
         return EgoMap(self.grid, drivable, seen, objects)
 
