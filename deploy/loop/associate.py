@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from deploy.loop.locate import Sighting
 
-# Two places are one within so many sigmas of their difference: 99.7 % in two dimensions.
-MAX_SIGMAS = 3.4
+# Two places are one within so many sigmas of their difference: 96 % in two dimensions.
+MAX_SIGMAS = 2.5
 # Apart from noise, two cameras see different sides of one thing; metres by class.
 SIDES_M = {"vehicle": 0.6, "cyclist": 0.3, "pedestrian": 0.2}
 # However unsure both are, further apart they are two.
@@ -19,7 +19,7 @@ MAX_APART_M = {"vehicle": 6.0, "cyclist": 3.0, "pedestrian": 3.0}
 # Two vehicles would overlap if they stood within this ellipse and so many sigmas of each other:
 # half axes in metres along our heading, as most traffic goes, and across it.
 BODY_M = (3.2, 1.6)
-OVERLAP_SIGMAS, MAX_OVERLAP_M = 1.4, 5.0
+OVERLAP_SIGMAS, MAX_OVERLAP_M = 1.8, 5.0
 # So many sigmas nearer where a camera's box lies as its box before: much of an error in distance
 # goes away between neighbours, for they share it, and boxes tell them apart.
 BOX_SIGMAS = 2.0

@@ -11,6 +11,7 @@ from deploy.loop.ego_map import EgoMap
 from deploy.loop.engine import Engine
 from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
+from deploy.loop.ground_memory import GroundMemory
 from deploy.loop.preprocess import make_batches
 from deploy.loop.timing import StageTimer
 from deploy.loop.track import Tracker
@@ -42,6 +43,7 @@ class Pipeline:
         self.batches = make_batches(rig, engine.spec)
         self.fuser = Fuser(rig, self.batches, engine.spec)
         self._tracker = Tracker()
+        self._memory = GroundMemory(self.fuser.grid)
         self._images = FrameDecoder(rig)
         self._decoder = Decoder(engine.spec)
 
@@ -49,7 +51,8 @@ class Pipeline:
         self, encoded: EncodedSet, world_from_ego: NDArray[np.float64] | None = None
     ) -> TickResult:
         """Run one frame set through all stages. `world_from_ego` (4, 4): where the vehicle is,
-        if known; then velocities are over the ground.
+        if known; then velocities are over the ground, and what the ground was a moment ago is
+        remembered.
 
         Raises EngineError when the network fails; a camera that fails costs its own frame only.
         """
@@ -73,5 +76,6 @@ class Pipeline:
             ego = self.fuser.fuse(
                 in_rig_order,
                 lambda seen: self._tracker.update(seen, frames.stamp_ns, world_from_ego),
+                lambda now, hidden: self._memory.add(now, hidden, frames.stamp_ns, world_from_ego),
             )
         return TickResult(frames, in_rig_order, ego, repeated)

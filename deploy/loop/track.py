@@ -173,9 +173,7 @@ class Tracker:
             track.state, track.covariance = state, covariance
 
 
-def _placed(
-    thing: Sighting, turn: NDArray[np.float64], origin: NDArray[np.float64]
-) -> Sighting:
+def _placed(thing: Sighting, turn: NDArray[np.float64], origin: NDArray[np.float64]) -> Sighting:
     """The sighting in the frame of the tracks."""
     # As cameras hand a thing over, other sides of it come into view.
     sides = SIDES_M.get(thing.label, 0.5) ** 2 * np.eye(2)
