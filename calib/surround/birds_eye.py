@@ -89,12 +89,12 @@ def ground_picture(
     pixels, seen = camera.project(ground)
     if body:
         seen &= ~body.hides(camera, ground)
-    maps = np.where(seen[..., None], pixels, -1).astype(np.float32)
+    x, y = np.where(seen[..., None], pixels, -1).astype(np.float32).transpose(2, 0, 1)
     down, right = np.gradient(pixels, axis=(0, 1))
     detail = np.abs(down[..., 0] * right[..., 1] - down[..., 1] * right[..., 0])
     seen &= np.isfinite(detail)
     detail = np.where(seen, detail, 0).astype(np.float32)
-    warped = np.asarray(cv2.remap(image, maps, None, cv2.INTER_LINEAR), np.uint8)
+    warped = np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR), np.uint8)
     warped[~seen] = 0
     return GroundPicture(warped, seen, detail)
 

@@ -115,13 +115,13 @@ def _placed(where: str, entry: Any) -> Array:
             f"{where}: origin is x and y in metres of the ground picture's pixel 0, 0, and pixel_m "
             f"the side of a pixel, as 0.01; here {entry['origin']} and {entry['pixel_m']}"
         )
-    axes = []
+    axes: list[tuple[int, int]] = []
     for key in ("columns", "rows"):
         if entry[key] not in _DIRECTIONS:
             known = ", ".join(_DIRECTIONS)
             raise FormatError(f"{where}: {key} run {entry[key]!r}; give one of {known}")
         axes.append(_DIRECTIONS[entry[key]])
-    if np.dot(*axes) or np.linalg.det(axes) > 0:  # rows run down a picture
+    if np.linalg.det(np.array(axes)) > -0.5:  # not at a right angle, or as in a mirror
         raise FormatError(
             f"{where}: columns run {entry['columns']} and rows {entry['rows']}, which no picture "
             "from above does; the first picture's, facing ahead, run right and back"

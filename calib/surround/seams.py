@@ -68,7 +68,8 @@ def fit_lattice(found: Mapping[str, Corners], side: float) -> Lattice:
     pieces.sort(key=lambda piece: -len(piece[1]))
     cells = {camera: corners.cells.copy() for camera, corners in found.items()}
     camera, first = pieces[0]
-    turn, origin = _rigid(side * cells[camera][first], found[camera].points[first])
+    start = (side * cells[camera][first]).astype(np.float64)
+    turn, origin = _rigid(start, found[camera].points[first])
     even = _even(cells[camera][first], found[camera].dark[first])
     for _ in range(_ROUNDS):
         for camera, members in pieces:

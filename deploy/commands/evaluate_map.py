@@ -11,6 +11,7 @@ from rich.table import Table
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.pipeline import TickResult
 
 
 def evaluate_map(
@@ -37,9 +38,11 @@ def evaluate_map(
     scores = []
     for log in logs:
         with Ticker(f"scoring {log.name}", None, "tick") as ticker:
-            scores.append(
-                score_log(log, engine, turn, seed, lambda _, ticker=ticker: ticker.advance(""))
-            )
+
+            def progress(_: TickResult, ticker: Ticker = ticker) -> None:
+                ticker.advance("")
+
+            scores.append(score_log(log, engine, turn, seed, progress))
     each = [one.to_json() for one in scores]
     total = sum(scores[1:], start=scores[0]).to_json()
     columns = list(zip((log.stem for log in logs), each, strict=True))

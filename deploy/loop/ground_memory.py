@@ -34,7 +34,9 @@ class GroundMemory:
         rows, columns = grid.shape
         self._side = 2 * math.ceil(math.hypot(rows, columns) / 2) + 2
         self._layers: NDArray[np.float32] = np.zeros((self._side, self._side, 2), np.float32)
-        self._corner = np.zeros(2, np.int64)  # x and y of the buffer's first cell, in cells
+        self._corner: NDArray[np.int64] = np.zeros(
+            2, np.int64
+        )  # x and y of the buffer's first cell, in cells
         self._place: NDArray[np.float64] | None = None
         self._stamp_ns = 0
 
@@ -73,7 +75,7 @@ class GroundMemory:
         rows, columns = self._grid.shape
         back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         before = cv2.warpAffine(self._layers, buffer_from_grid, (columns, rows), flags=back)
-        self._layers += placed[..., :2]
+        self._layers += np.asarray(placed[..., :2], np.float32)
         self._layers *= np.minimum(1, MOST / np.maximum(self._layers[..., 1:], 1e-6))
         return np.asarray(now + before, np.float32)
 

@@ -128,7 +128,7 @@ def sized(x: float, y: float, score: float, **boxes: tuple[float, float, float, 
 
 
 def test_boxes_tell_apart_what_distance_mixes_up():
-    """Two in one direction, whose distances then lie between: their places in the picture decide."""
+    """Two in one direction, whose distances then lie between: their boxes decide."""
     near, far = (100, 100, 160, 150), (170, 100, 200, 120)
     known = [sized(20, 0, 0.9, main=near), sized(24, 0.5, 0.9, main=far)]
     places = ((22.4, 0.3), (21.6, 0.2))
