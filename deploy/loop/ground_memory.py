@@ -76,7 +76,7 @@ class GroundMemory:
         back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         before = cv2.warpAffine(self._layers, buffer_from_grid, (columns, rows), flags=back)
         self._layers += np.asarray(placed[..., :2], np.float32)
-        self._layers *= np.minimum(1, MOST / np.maximum(self._layers[..., 1:], 1e-6))
+        self._layers *= (MOST / np.maximum(self._layers[..., 1], MOST))[..., None]
         return np.asarray(now + before, np.float32)
 
     def _roll(self, middle: NDArray[np.float64]) -> None:

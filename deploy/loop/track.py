@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.loop.associate import SIDES_M, associate, inverse, match, merged, overlap
+from deploy.loop.associate import (
+    MAX_OVERLAP_M,
+    SIDES_M,
+    associate,
+    inverse,
+    match,
+    merged,
+    overlap,
+)
 from deploy.loop.ego_map import MapObject, Motion
 from deploy.loop.locate import Sighting, map_object
 
@@ -105,10 +113,12 @@ class Tracker:
         is seen of none."""
         seen_as: dict[int, Sighting] = {}
         others = []
+        expected = [track.now() for track in self._tracks]
+        proven = [i for i, track in enumerate(self._tracks) if track.times >= PROVEN]
+        young = [i for i, track in enumerate(self._tracks) if track.times < PROVEN]
         for seen in cameras:
-            for proven in (True, False):
-                tracks = [i for i, t in enumerate(self._tracks) if (t.times >= PROVEN) == proven]
-                pairs = match([self._tracks[i].now() for i in tracks], seen)
+            for tracks in (proven, young):
+                pairs = match([expected[i] for i in tracks], seen)
                 for here, there in pairs.items():
                     i, thing = tracks[here], seen[there]
                     seen_as[i] = merged(seen_as[i], thing) if i in seen_as else thing
@@ -120,11 +130,14 @@ class Tracker:
 
     def _join(self) -> None:
         """Two tracks of one vehicle, of which one at least is seen, become the older one."""
-        kept: list[_Track] = []
-        for track in self._tracks:  # in order of age
-            older = next((other for other in kept if self._is_one(other, track)), None)
+        places = np.array([t.state[:2] for t in self._tracks]).reshape(-1, 2)
+        apart = np.linalg.norm(places[:, None] - places, axis=-1)
+        kept: list[int] = []
+        for i, track in enumerate(self._tracks):  # in order of age
+            near = [self._tracks[k] for k in kept if apart[i, k] <= MAX_OVERLAP_M]
+            older = next((other for other in near if self._is_one(other, track)), None)
             if older is None:
-                kept.append(track)
+                kept.append(i)
                 continue
             if older.last_ns < track.last_ns:
                 older.thing, older.last_ns = track.thing, track.last_ns
@@ -132,7 +145,7 @@ class Tracker:
             older.times = max(older.times, track.times)
             older.best_score = max(older.best_score, track.best_score)
             older.id = older.id or track.id
-        self._tracks = kept
+        self._tracks = [self._tracks[i] for i in kept]
 
     def _is_one(self, a: _Track, b: _Track) -> bool:
         return (
