@@ -53,7 +53,7 @@ class MapScores:
     found: list[bool] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)  # share of range, of those found
     switches: int = 0
-    has_ground: bool = False
+    grounds: int = 0  # ticks with true ground
     _ids: dict[str, int] = field(default_factory=dict)  # track that stood for a true vehicle last
 
     def add_ground(self, ego: EgoMap, truth: GroundGrid) -> None:
@@ -63,7 +63,7 @@ class MapScores:
         true = _sample(truth, centres)
         near &= true >= 0
         drivable, mapped = true == 1, ego.seen & (ego.drivable >= 0.5)
-        self.has_ground = True
+        self.grounds += 1
         self.cells += int(near.sum())
         self.seen += int((near & ego.seen).sum())
         self.both += int((near & drivable & mapped).sum())
@@ -103,6 +103,17 @@ class MapScores:
                 share = apart[index, partner[index]] / max(float(distance[index]), 1.0)
                 self.errors.append(float(share))
 
+    def __add__(self, other: "MapScores") -> "MapScores":
+        """Counts of both, as of one log. Vehicles of the two are different ones."""
+        mine, theirs = vars(self), vars(other)
+        total = MapScores(**{key: mine[key] + theirs[key] for key in mine if key != "_ids"})
+        total._ids = {
+            f"{i}/{key}": track
+            for i, ids in enumerate((self._ids, other._ids))
+            for key, track in ids.items()
+        }
+        return total
+
     def to_json(self) -> dict[str, Any]:
         """Every measure; None where nothing was there to measure."""
         ranges, found = np.array(self.ranges), np.array(self.found, bool)
@@ -114,7 +125,7 @@ class MapScores:
                 "recall": _share(int(found[inside].sum()), int(inside.sum())),
             }
         ground = None
-        if self.has_ground:
+        if self.grounds:
             ground = {
                 "drivable_iou_seen": _share(self.both, self.either_seen),
                 "drivable_iou_all": _share(self.both, self.either),
@@ -141,7 +152,6 @@ class MapScores:
 def score_log(
     log: Path,
     engine: Engine,
-    *,
     turn_deg: float = 0.0,
     seed: int = 0,
     progress: Callable[[TickResult], None] = lambda result: None,

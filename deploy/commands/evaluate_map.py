@@ -1,5 +1,6 @@
-"""`octoview evaluate map`: the fused map against the truth of a log."""
+"""`octoview evaluate map`: the fused map against the truth of logs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,14 @@ from rich.table import Table
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.pipeline import TickResult
 from deploy.loop.runtimes import REFERENCE
 
 
 def evaluate_map(
-    log: Annotated[Path, typer.Argument(help="Log with truth: sim log --truth, import dgp.")],
+    logs: Annotated[
+        list[Path], typer.Argument(help="Log with truth: sim log --truth, import dgp.")
+    ],
     model: Annotated[
         Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
     ] = None,
@@ -24,44 +28,77 @@ def evaluate_map(
     seed: Annotated[int, typer.Option(min=0, help="Of the signs of --turn.")] = 0,
     json_file: JsonFile = None,
 ) -> None:
-    """Score the map that the loop makes of a log: drivable ground, vehicles in metres.
+    """Score the map that the loop makes of logs: drivable ground, vehicles in metres. Of several,
+    each and all together.
 
-    Example: octoview evaluate map street.mcap --turn 0.5 --json map.json
+    Example: octoview evaluate map street.mcap town.mcap --turn 0.5 --json map.json
     """
-    from deploy.map_scores import score_log  # scipy is slow to start, and the loop needs none
+    from deploy.map_scores import score_log  # scipy is slow to start
 
     engine = load_engine(model or shipped_model(), engine=REFERENCE)
-    with Ticker(f"scoring {log.name}", None, "tick") as ticker:
-        scores = score_log(
-            log, engine, turn_deg=turn, seed=seed, progress=lambda _: ticker.advance("")
-        ).to_json()
-    Console().print(_table(scores, log, turn))
-    write_json(json_file, {"log": log.name, "turn_deg": turn, "seed": seed, **scores})
+    scores = []
+    for log in logs:
+        with Ticker(f"scoring {log.name}", None, "tick") as ticker:
+
+            def progress(_: TickResult, ticker: Ticker = ticker) -> None:
+                ticker.advance("")
+
+            scores.append(score_log(log, engine, turn, seed, progress))
+    each = [one.to_json() for one in scores]
+    total = sum(scores[1:], start=scores[0]).to_json()
+    columns = list(zip((log.stem for log in logs), each, strict=True))
+    if len(logs) > 1:
+        columns.append(("together", total))
+    Console().print(_table(columns, turn))
+    write_json(
+        json_file,
+        {
+            "turn_deg": turn,
+            "seed": seed,
+            **total,
+            "logs": [{"log": log.name, **one} for log, one in zip(logs, each, strict=True)],
+        },
+    )
 
 
-def _table(scores: dict[str, Any], log: Path, turn: float) -> Table:
+def _table(columns: list[tuple[str, dict[str, Any]]], turn: float) -> Table:
     wrong = f", calibration wrong by {turn:g} degrees" if turn else ""
-    table = Table(title=f"map of {log.name}, {scores['ticks']} ticks{wrong}")
-    table.add_column("measure")
-    table.add_column("value", justify="right")
-    if ground := scores["ground"]:
-        table.add_row("drivable IoU, seen cells", _percent(ground["drivable_iou_seen"]))
-        table.add_row("drivable IoU, all cells", _percent(ground["drivable_iou_all"]))
-        table.add_row("cells seen", _percent(ground["cells_seen"]))
+    table = Table("measure", title=f"map{wrong}")
+    for name, _ in columns:
+        table.add_column(name, justify="right")
+    scores = [one for _, one in columns]
+
+    table.add_row("ticks", *(str(one["ticks"]) for one in scores))
+    if any(one["ground"] for one in scores):
+        for key, name in _GROUND.items():
+            table.add_row(name, *(_percent((one["ground"] or {}).get(key)) for one in scores))
         table.add_section()
-    vehicles = scores["vehicles"]
-    table.add_row("vehicles, true", str(vehicles["true"]))
-    table.add_row("vehicles, reported", str(vehicles["reported"]))
-    table.add_row("recall", _percent(vehicles["recall"]))
-    for name, part in vehicles["recall_by_range"].items():
-        table.add_row(f"recall, {name} ({part['vehicles']})", _percent(part["recall"]))
-    error = _percent(vehicles["median_error_share_of_range"])
-    table.add_row("median error, share of range", error)
-    table.add_row("duplicates", _percent(vehicles["duplicates"]))
-    table.add_row("vehicles followed", str(vehicles["followed"]))
-    table.add_row("changes of their ids", str(vehicles["id_switches"]))
+    vehicles = [one["vehicles"] for one in scores]
+    for key, name, show in _VEHICLES:
+        table.add_row(name, *(show(one[key]) for one in vehicles))
+        if key == "recall":
+            for reach in vehicles[0]["recall_by_range"]:
+                parts = [one["recall_by_range"][reach] for one in vehicles]
+                cells = (f"{_percent(p['recall'])} of {p['vehicles']}" for p in parts)
+                table.add_row(f"recall, {reach}", *cells)
     return table
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+_GROUND = {
+    "drivable_iou_seen": "drivable IoU, seen cells",
+    "drivable_iou_all": "drivable IoU, all cells",
+    "cells_seen": "cells seen",
+}
+_VEHICLES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("true", "vehicles, true", str),
+    ("reported", "vehicles, reported", str),
+    ("recall", "recall", _percent),
+    ("median_error_share_of_range", "median error, share of range", _percent),
+    ("duplicates", "duplicates", _percent),
+    ("followed", "vehicles followed", str),
+    ("id_switches", "changes of their ids", str),
+)

@@ -15,6 +15,7 @@ from deploy.loop.ego_map import EgoMap
 from deploy.loop.engine import Engine, Pending
 from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
+from deploy.loop.ground_memory import GroundMemory
 from deploy.loop.preprocess import Batch, make_batches
 from deploy.loop.timing import StageTimer
 from deploy.loop.track import Tracker
@@ -61,6 +62,7 @@ class Pipeline:
         self.batches = make_batches(rig, engine.spec, allocate=engine.allocate)
         self.fuser = Fuser(rig, self.batches, engine.spec)
         self._tracker = Tracker()
+        self._memory = GroundMemory(self.fuser.grid)
         self._images = FrameDecoder(rig)
         self._monitor = RigMonitor(rig)
         self._keep_going = keep_going
@@ -73,8 +75,9 @@ class Pipeline:
         bad_calibration: Mapping[str, str] | None = None,
     ) -> TickResult:
         """Run one frame set through all stages. `world_from_ego` (4, 4): where the vehicle is,
-        if known; then velocities are over the ground. `bad_calibration`: what a calibration check
-        holds against a camera, by its name.
+        if known; then velocities are over the ground, and what the ground was a moment ago is
+        remembered. `bad_calibration`: what a calibration check holds against a camera, by its
+        name.
 
         Raises EngineError when the network fails, unless told to keep going; a camera that fails
         costs its own frame only.
@@ -119,6 +122,7 @@ class Pipeline:
             ego = self.fuser.fuse(
                 {name: result for name, result in in_rig_order.items() if health[name].fit},
                 lambda things: self._tracker.update(things, frames.stamp_ns, world_from_ego),
+                lambda now, hidden: self._memory.add(now, hidden, frames.stamp_ns, world_from_ego),
             )
         return TickResult(frames, in_rig_order, ego, repeated, health, failed)
 

@@ -37,7 +37,7 @@ HEALTH_SCHEMA = "octoview.Health"
 TIMING_SCHEMA = "octoview.Timing"
 
 # One byte per field and cell; Foxglove paints red, green, blue, alpha as they are.
-GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable")
+GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable", "confidence")
 GRID_ALPHA = 160
 # About eight ticks of the hw2 rig: with a chunk a tick the log's index takes 2 KB of memory a tick.
 CHUNK_BYTES = 8 * 2**20
@@ -220,7 +220,8 @@ def _box(index: int, thing: MapObject) -> Box:
 
 
 def drivable_grid(result: TickResult) -> Grid:
-    """The drivable grid: `drivable` in percent, 255 unknown; unknown cells are transparent."""
+    """The drivable grid: `drivable` in percent, 255 unknown, and `confidence` in percent; unknown
+    cells are transparent."""
     ego = result.ego
     rows, columns = ego.grid.shape
     cells = np.zeros((rows, columns, len(GRID_FIELDS)), np.uint8)
@@ -228,6 +229,7 @@ def drivable_grid(result: TickResult) -> Grid:
     cells[..., :3] = np.rint(mix * DRIVABLE + (1 - mix) * GROUND)
     cells[..., 3] = np.where(ego.seen, GRID_ALPHA, 0)
     cells[..., 4] = np.where(ego.seen, np.rint(ego.drivable * 100), 255)
+    cells[..., 5] = np.rint(ego.confidence * 100)
     return Grid(
         timestamp=to_timestamp(result.frames.stamp_ns),
         frame_id=channels.EGO_FRAME,

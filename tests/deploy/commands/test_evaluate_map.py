@@ -51,6 +51,20 @@ def test_scores_are_shown_and_written(octoview: Octoview, tmp_path: Path) -> Non
     assert scores["turn_deg"] == 0.5 and scores["ground"]["cells_seen"] is not None
 
 
+def test_several_logs_are_shown_each_and_together(octoview: Octoview, tmp_path: Path) -> None:
+    logs = [tmp_path / f"{name}.mcap" for name in "ab"]
+    for log in logs:
+        write_log(log, truth=True)
+    done = octoview("map", *logs, "--json", tmp_path / "map.json")
+    assert done.code == 0, done.err
+    assert "together" in done.out
+    scores = json.loads((tmp_path / "map.json").read_text())
+    assert scores["ticks"] == scores["vehicles"]["true"] == 2
+    assert [one["log"] for one in scores["logs"]] == ["a.mcap", "b.mcap"]
+    assert all(one["vehicles"]["true"] == 1 for one in scores["logs"])
+    assert scores["ground"] == scores["logs"][0]["ground"]
+
+
 def test_a_log_without_truth_is_one_line(octoview: Octoview, tmp_path: Path) -> None:
     log = tmp_path / "a.mcap"
     write_log(log, truth=False)
