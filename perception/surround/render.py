@@ -1,0 +1,102 @@
+"""A folder of rounds: all cameras of a random rig at one instant of a random world, with truth.
+
+Round k is the folder `00000k`: the rig with its lenses at network size, a picture for each camera,
+and two pictures of the ground from straight above (BirdsEyeTruth): `drivable.png`, `vehicles.png`.
+`perception/surround/rounds.py` reads it back.
+"""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from calib.letterbox import Letterbox
+from calib.rig import Camera, Rig, save_rig
+from perception.errors import DatasetError
+from perception.spec import PRESETS
+from perception.surround.rigs import random_rig
+from perception.synthetic.birds_eye import BirdsEyeTruth
+from perception.synthetic.drive import start_worker
+from perception.synthetic.light import random_exposure
+from perception.synthetic.renderer import Renderer
+from perception.synthetic.world import World
+
+ROUNDS_PER_WORLD = 2
+DURATION_S = 3.0
+# A vehicle of which every camera sees fewer pixels than this is no truth to learn from.
+LEAST_PIXELS = 60
+
+
+def write_rounds(
+    folder: Path,
+    like: Rig,
+    rounds: int,
+    seed: int,
+    workers: int = 2,
+    on_done: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Render `rounds` rounds into the new `folder`, half of their rigs made from `like`.
+
+    Equal arguments give equal bytes. `on_done` hears how many rounds are finished.
+    Raises DatasetError when the folder has content, RenderError without EGL.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DatasetError(f"{folder}: exists and is not empty; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (folder, like, seed, first, min(ROUNDS_PER_WORLD, rounds - first))
+        for first in range(0, rounds, ROUNDS_PER_WORLD)
+    ]
+    done = 0
+    # Fresh processes: an OpenGL context does not survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
+        for count in pool.map(_render_world, tasks):
+            done += count
+            on_done(done)
+    # Last: a folder with an index is complete.
+    (folder / "index.json").write_text(json.dumps({"rounds": rounds, "seed": seed}))
+
+
+_renderer: Renderer | None = None
+
+
+def _render_world(task: tuple[Path, Rig, int, int, int]) -> int:
+    global _renderer
+    _renderer = _renderer or Renderer()
+    folder, like, seed, first, count = task
+    world = World((seed, first), DURATION_S)
+    above = BirdsEyeTruth(world)
+    rng = np.random.default_rng((seed, first, 1))
+    for number in range(first, first + count):
+        t = float(rng.uniform(0, DURATION_S))
+        path = folder / f"{number:06d}"
+        path.mkdir()
+        cameras, seen = [], set[int]()
+        for camera in random_rig(rng, like):
+            view = _renderer.render(
+                world, camera, t, random_exposure(rng, strong=False), depth=False, boxes=False
+            )
+            instances, pixels = np.unique(view.instances, return_counts=True)
+            seen |= set(instances[pixels >= LEAST_PIXELS].tolist())
+            camera = at_network_size(camera)
+            size = camera.lens.width, camera.lens.height
+            image = cv2.resize(view.image, size, interpolation=cv2.INTER_LINEAR)
+            cv2.imwrite(str(path / f"{camera.name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+            cameras.append(camera)
+        save_rig(Rig("random", tuple(cameras)), path / "rig.yaml")
+        state = world.at(t)
+        cv2.imwrite(str(path / "drivable.png"), above.drivable(state).astype(np.uint8))
+        cv2.imwrite(str(path / "vehicles.png"), above.vehicles(state, seen))
+    return count
+
+
+def at_network_size(camera: Camera) -> Camera:
+    """The camera whose pictures are as large as those that the nano preset gets of this one."""
+    size = PRESETS["nano"].bucket(camera.bucket)
+    box = Letterbox.fit(camera.lens.width, camera.lens.height, size.width, size.height)
+    return replace(camera, lens=camera.lens.resized(box.resized_width, box.resized_height))
