@@ -21,6 +21,9 @@ def evaluate_map(
         float, typer.Option(help="Make every camera's calibration wrong by so many degrees.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the signs of --turn.")] = 0,
+    surround: Annotated[
+        Path | None, typer.Option(help="ONNX file of a learned surround head to score beside it.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Score the map that the loop makes of a log: drivable ground, vehicles in metres.
@@ -32,7 +35,12 @@ def evaluate_map(
     engine = load_engine(model or shipped_model())
     with Ticker(f"scoring {log.name}", None, "tick") as ticker:
         scores = score_log(
-            log, engine, turn_deg=turn, seed=seed, progress=lambda _: ticker.advance("")
+            log,
+            engine,
+            turn_deg=turn,
+            seed=seed,
+            surround=surround,
+            progress=lambda _: ticker.advance(""),
         ).to_json()
     Console().print(_table(scores, log, turn))
     write_json(json_file, {"log": log.name, "turn_deg": turn, "seed": seed, **scores})
@@ -59,6 +67,11 @@ def _table(scores: dict[str, Any], log: Path, turn: float) -> Table:
     table.add_row("duplicates", _percent(vehicles["duplicates"]))
     table.add_row("vehicles followed", str(vehicles["followed"]))
     table.add_row("changes of their ids", str(vehicles["id_switches"]))
+    if surround := scores["surround"]:
+        table.add_section()
+        for measure, values in surround.items():
+            shown = ", ".join(f"{which} {_percent(value)}" for which, value in values.items())
+            table.add_row(measure.replace("_", " "), shown)
     return table
 
 

@@ -40,7 +40,8 @@ class CameraResult:
 
     Maps are (height / stride, width / stride) of the network's letterboxed input: `scene` uint8
     class indices, `drivable` and `ground` float32 probabilities that the pixel shows drivable
-    ground, and any ground. `letterbox` relates them to the camera's image.
+    ground, and any ground. `letterbox` relates them to the camera's image. `logits`: float32
+    (classes, ...), what they were made of.
     """
 
     camera: str
@@ -49,6 +50,7 @@ class CameraResult:
     ground: NDArray[np.float32]
     objects: tuple[Detection, ...]
     letterbox: Letterbox
+    logits: NDArray[np.float32] | None = None
 
 
 class _Reference:
@@ -122,6 +124,7 @@ class Decoder:
             ground=ground,
             objects=self._objects(outputs, slot, letterbox),
             letterbox=letterbox,
+            logits=logits,
         )
 
     def _objects(

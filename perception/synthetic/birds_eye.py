@@ -70,9 +70,7 @@ def _cells(canvas: np.ndarray) -> np.ndarray:
     return canvas[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
 
 
-def _paint(
-    canvas: np.ndarray, state: WorldState, corners: np.ndarray, values: np.ndarray
-) -> None:
+def _paint(canvas: np.ndarray, state: WorldState, corners: np.ndarray, values: np.ndarray) -> None:
     """Convex polygons (n, corners, 2) in the map frame, later ones on top."""
     rotation, origin = state.world_from_ego[:2, :2], state.world_from_ego[:2, 3]
     metres = (corners - origin) @ rotation  # world to ego: the transposed rotation
