@@ -54,6 +54,9 @@ def replay(
         float, typer.Option(min=0.01, help="Speed of the real clock; 1 is as recorded.")
     ] = 1.0,
     engine: EngineName = AUTO,
+    surround: Annotated[
+        Path | None, typer.Option(help="ONNX file of a learned surround head to run beside it.")
+    ] = None,
     json_file: JsonFile = None,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
@@ -80,6 +83,7 @@ def replay(
             clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate),
             mosaic=mosaic,
             engine=engine,
+            surround=surround,
             progress=progress,
         )
     console = Console()

@@ -12,6 +12,7 @@ from deploy.loop.engine import Engine
 from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.preprocess import make_batches
+from deploy.loop.surround import SurroundMap
 from deploy.loop.timing import StageTimer
 from deploy.loop.track import Tracker
 
@@ -19,12 +20,14 @@ from deploy.loop.track import Tracker
 @dataclass(frozen=True)
 class TickResult:
     """One tick. `cameras` has an entry for every camera whose frame is ok; `repeated` names those
-    whose previous frame was missing, which matters to a network of two frames only."""
+    whose previous frame was missing, which matters to a network of two frames only. `surround`: the
+    learned grid, where one is asked for."""
 
     frames: FrameSet
     cameras: dict[str, CameraResult]
     ego: EgoMap
     repeated: frozenset[str]
+    surround: SurroundMap | None = None
 
 
 class Pipeline:

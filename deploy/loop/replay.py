@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.engine import AUTO, load_engine
 from deploy.loop.frames import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.surround import Surround
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
@@ -32,11 +34,12 @@ def replay(
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
     engine: str = AUTO,
+    surround: Path | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
-    the report.
+    the report. `surround`: a learned surround head, whose grid goes into the log beside the map.
 
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
 
@@ -48,6 +51,7 @@ def replay(
     images = reader.images()
     poses = EgoPoses(reader)
     network = load_engine(model, engine=engine)
+    head = Surround(surround, rig, network.spec) if surround else None
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
     report = Report(rig, network, timer)
@@ -61,6 +65,9 @@ def replay(
                 stack.enter_context(sink)
             for encoded in clock.pace(join_frames(images, rig)):
                 result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+                if head:
+                    with timer.stage("surround"):
+                        result = replace(result, surround=head.see(result.cameras))
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)

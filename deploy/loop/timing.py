@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "sinks")
+STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "surround", "sinks")
 
 
 class StageTimer:

@@ -31,6 +31,7 @@ from deploy.loop.ego_map import EgoMap, MapObject
 from deploy.loop.pipeline import TickResult
 from deploy.loop.timing import StageTimer
 from deploy.sinks.palette import DRIVABLE, GROUND, Rgb, object_colour
+from deploy.sinks.surround_grid import surround_grid
 
 HEALTH_SCHEMA = "octoview.Health"
 TIMING_SCHEMA = "octoview.Timing"
@@ -82,6 +83,8 @@ class McapSink:
             self._writer.message(channels.annotations_topic(name), annotations, own_stamp)
         self._writer.message(channels.OBJECTS, scene_update(result.ego, stamp), stamp)
         self._writer.message(channels.DRIVABLE, drivable_grid(result), stamp)
+        if result.surround is not None:
+            self._writer.message(channels.SURROUND, surround_grid(result.surround, stamp), stamp)
         self._writer.json(channels.HEALTH, HEALTH_SCHEMA, health(result), stamp)
         if self._timer is not None:
             stages = {name: round(s * 1e3, 3) for name, s in self._timer.current.items()}

@@ -16,6 +16,7 @@ from perception.surround.examples import Example, ExampleMaker
 from perception.surround.network import SurroundHead
 from perception.surround.rounds import round_folders
 from perception.surround.spec import SurroundSpec
+from perception.train import flushed_denormals
 
 # A camera is left out of an example with this chance, so that none is relied on.
 DROP = 0.1
@@ -59,17 +60,18 @@ def train_head(
     )
     rng = np.random.default_rng(recipe.seed)
     order = _shuffled(len(folders), rng)
-    for step in range(1, recipe.steps + 1):
-        examples = [_varied(make(folders[next(order)]), rng) for _ in range(recipe.batch)]
-        loss = loss_of(head.train(), examples)
-        if not math.isfinite(loss.item()):
-            raise PerceptionError(f"step {step}: loss is {loss.item()}; lower --learning-rate")
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(head)
-        report(step, loss.item())
+    with flushed_denormals():
+        for step in range(1, recipe.steps + 1):
+            examples = [_varied(make(folders[next(order)]), rng) for _ in range(recipe.batch)]
+            loss = loss_of(head.train(), examples)
+            if not math.isfinite(loss.item()):
+                raise PerceptionError(f"step {step}: loss is {loss.item()}; lower --learning-rate")
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(head)
+            report(step, loss.item())
     head.load_state_dict(average.module.state_dict())
     save_head(head.eval(), out)
     return head
