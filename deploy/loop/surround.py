@@ -78,24 +78,25 @@ class Surround:
         self._names = list(rig.names)
         self._lookup = rig_lookup(rig.cameras, model, self.spec)
         size, stride = canvas(rig.cameras, model), model.output_stride
-        self._shape = (len(model.scene_classes), size.height // stride, size.width // stride)
+        rows, columns = size.height // stride, size.width // stride
+        self._shape = (len(rig), len(model.scene_classes), rows, columns)
 
     def see(self, cameras: Mapping[str, CameraResult]) -> SurroundMap | None:
         """The grid of one tick from the cameras that have a result; None if none has.
 
         Raises EngineError when the runtime fails.
         """
-        slots, maps = [], []
-        for slot, name in enumerate(self._names):
-            if name in cameras and (logits := cameras[name].logits) is not None:
-                slots.append(slot)
-                maps.append(logits)
-        if not slots:
+        scene = np.zeros(self._shape, np.float32)
+        absent = []
+        for place, name in enumerate(self._names):
+            logits = cameras[name].logits if name in cameras else None
+            if logits is None:
+                absent.append(place)
+            else:
+                scene[place, :, : logits.shape[1], : logits.shape[2]] = logits
+        if len(absent) == len(self._names):
             return None
-        scene = np.zeros((len(slots), *self._shape), np.float32)
-        for own, logits in zip(scene, maps, strict=True):
-            own[:, : logits.shape[1], : logits.shape[2]] = logits
-        lookup = self._lookup[slots]
+        lookup = self._lookup.without(absent)
         inputs = dict(zip((t.name for t in self.spec.inputs), (scene, lookup), strict=True))
         try:
             (found,) = self._session.run([self.spec.output.name], inputs)

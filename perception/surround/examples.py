@@ -26,11 +26,13 @@ CALIBRATION_ERROR_DEG = 0.4
 
 @dataclass(frozen=True)
 class Example:
-    """`seen`: float32 (cameras, groups, heights, rows, columns) as SurroundHead.look_up gives it;
-    `weight`: float32 (cameras, heights, rows, columns); `truth`: float32 (2, rows, columns)."""
+    """`seen`: float32 (looks, groups, heights, rows, columns) as SurroundHead.look_up gives it;
+    `weight`: float32 (looks, heights, rows, columns); `cameras`: (looks, rows, columns), whose
+    look it is; `truth`: float32 (2, rows, columns)."""
 
     seen: NDArray[np.float32]
     weight: NDArray[np.float32]
+    cameras: NDArray[np.int64]
     truth: NDArray[np.float32]
 
 
@@ -53,7 +55,8 @@ class ExampleMaker:
             self._write(self._make(read_round(folder), folder.name), path)
         with np.load(path) as file:
             seen = file["seen"].astype(np.float32) / 255
-            return Example(seen, file["weight"].astype(np.float32), file["truth"])
+            weight, cameras = file["weight"].astype(np.float32), file["cameras"].astype(np.int64)
+            return Example(seen, weight, cameras, file["truth"])
 
     def _make(self, seen: Round, name: str) -> Example:
         rig = seen.rig
@@ -63,8 +66,9 @@ class ExampleMaker:
         scene = torch.from_numpy(scene_maps(seen, self._predict, self.model))
         lookup = rig_lookup(rig.cameras, self.model, self._spec)
         with torch.inference_mode():
-            found = self._head.look_up(scene, torch.from_numpy(lookup)).numpy()
-        return Example(found, lookup[..., 2], truth_layers(seen, self._spec))
+            found = self._head.look_up(scene, torch.from_numpy(lookup.values)).numpy()
+        weight = lookup.values[..., 2]
+        return Example(found, weight, lookup.cameras, truth_layers(seen, self._spec))
 
     @staticmethod
     def _write(example: Example, path: Path) -> None:
@@ -74,6 +78,7 @@ class ExampleMaker:
                 file,
                 seen=np.round(example.seen * 255).astype(np.uint8),
                 weight=example.weight.astype(np.float16),
+                cameras=example.cameras.astype(np.int8),
                 truth=example.truth,
             )
         partial.replace(path)

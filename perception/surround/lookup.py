@@ -1,10 +1,12 @@
 """Where each camera sees the points of the grid: calibration, as an input of the head.
 
 Parameter-free bilinear lifting: each point over a cell is projected into every camera, and what
-lies there is looked up (Harley et al. 2022, "Simple-BEV").
+lies there is looked up (Harley et al. 2022, "Simple-BEV"). Few cameras see one cell, so a cell has
+its own short list of them: the head does not look where nothing is.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +20,39 @@ from perception.surround.spec import SurroundSpec
 MOST_PIXELS = 4.0
 
 
-def rig_lookup(
-    cameras: Sequence[Camera], model: ModelSpec, spec: SurroundSpec
-) -> NDArray[np.float32]:
-    """The head's input `lookup`, float32 (cameras, heights, rows, columns, 3), for scene maps that
-    lie in the top left corner of one as large as `canvas` says.
+@dataclass(frozen=True)
+class RigLookup:
+    """The head's input `lookup` for one rig, float32 (looks, heights, rows, columns, 3). A cell has
+    as many looks as the most cameras that see any cell; `cameras`: int64 (looks, rows, columns),
+    whose look it is."""
+
+    values: NDArray[np.float32]
+    cameras: NDArray[np.int64]
+
+    def without(self, absent: Sequence[int]) -> NDArray[np.float32]:
+        """`values` as if the cameras at these places of the rig saw nothing."""
+        if not absent:
+            return self.values
+        values = self.values.copy()
+        values[..., 2] *= ~np.isin(self.cameras, absent)[:, None]
+        return values
+
+
+def rig_lookup(cameras: Sequence[Camera], model: ModelSpec, spec: SurroundSpec) -> RigLookup:
+    """For scene maps that each lie in the top left corner of one as large as `canvas` says.
 
     Raises SpecError when a camera names a bucket that the model does not have.
     """
     points, size = spec.points(), canvas(cameras, model)
-    return np.stack([_camera_lookup(camera, points, size, model, spec) for camera in cameras])
+    each = np.stack([_camera_lookup(camera, points, size, model, spec) for camera in cameras])
+    # Where the maps are stacked, y runs over all of them.
+    places = np.arange(len(cameras)).reshape(-1, 1, 1, 1)
+    each[..., 1] = (2 * places + each[..., 1] + 1) / len(cameras) - 1
+    visible = (each[..., 2] > 0).any(axis=1)  # cameras, rows, columns
+    looks = max(1, int(visible.sum(axis=0).max()))
+    chosen = np.argsort(~visible, axis=0, kind="stable")[:looks]
+    values = np.take_along_axis(each, chosen[:, None, :, :, None], axis=0)
+    return RigLookup(values, chosen)
 
 
 def canvas(cameras: Sequence[Camera], model: ModelSpec) -> Bucket:

@@ -46,17 +46,19 @@ class SurroundHead(nn.Module):
         return self.grid(joined[None])[0]
 
     def look_up(self, scene: Tensor, lookup: Tensor) -> Tensor:
-        """Probability of each group where each camera sees each point: (cameras, groups, heights,
-        rows, columns). Has no parameters."""
+        """Probability of each group at each look: (looks, groups, heights, rows, columns). Has no
+        parameters."""
         heights, (rows, columns) = len(self.spec.heights), self.spec.shape
-        groups = F.conv2d(scene.softmax(dim=1), self.groups)
-        places = lookup[..., :2].reshape(-1, heights * rows, columns, 2)
-        seen = F.grid_sample(groups, places, padding_mode="border", align_corners=False)
-        return seen.reshape(-1, len(self.spec.groups), heights, rows, columns)
+        groups = F.conv2d(scene.softmax(dim=1), self.groups).transpose(0, 1)
+        stacked = groups.flatten(1, 2)[None]  # 1, groups, cameras * height, width
+        places = lookup[..., :2].reshape(1, -1, columns, 2)
+        seen = F.grid_sample(stacked, places, padding_mode="border", align_corners=False)
+        seen = seen.reshape(len(self.spec.groups), -1, heights, rows, columns)
+        return seen.transpose(0, 1)
 
     def join(self, seen: Tensor, weight: Tensor) -> Tensor:
-        """What `look_up` gave, of all cameras together: (2 * width + 4, rows, columns).
-        weight: (cameras, heights, rows, columns)."""
+        """What `look_up` gave, all looks together: (2 * width + 4, rows, columns).
+        weight: (looks, heights, rows, columns)."""
         visible = (weight > 0).to(seen.dtype).unsqueeze(1)
         seen = torch.cat([seen * visible, visible], dim=1).flatten(1, 2)
         weight = weight.amax(dim=1, keepdim=True)

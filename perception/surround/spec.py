@@ -66,14 +66,15 @@ class SurroundSpec(BaseModel):
 
     @property
     def inputs(self) -> tuple[TensorSpec, TensorSpec]:
-        """`scene`: class logits of each camera at any stride. `lookup`: where each camera sees
-        each point, x and y from -1 to 1 between the outer edges of its scene map, and the weight
-        of what it sees there, 0 where it sees nothing."""
+        """`scene`: class logits of each camera at any stride. `lookup`: where to look for each
+        point, once for each of the cameras that see it: x and y from -1 to 1 between the outer
+        edges of all scene maps stacked from top to bottom, and the weight of what is there, 0
+        for nothing."""
         scene = ("cameras", len(self.scene_classes), "height", "width")
-        lookup = ("cameras", len(self.heights), *self.shape, 3)
+        lookup = ("looks", len(self.heights), *self.shape, 3)
         return (
             TensorSpec(name="scene", shape=scene, dtype="float32", unit="logit"),
-            TensorSpec(name="lookup", shape=lookup, dtype="float32", unit="share of the map"),
+            TensorSpec(name="lookup", shape=lookup, dtype="float32", unit="share of the maps"),
         )
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from calib.rig import MAX_CAMERAS
 from perception.errors import PerceptionError
 from perception.surround.checkpoint import save_head
 from perception.surround.examples import Example, ExampleMaker
@@ -101,11 +102,12 @@ def _shuffled(count: int, rng: np.random.Generator) -> Iterator[int]:
 
 def _varied(example: Example, rng: np.random.Generator) -> Example:
     """Some cameras taken off; half the time mirrored, left for right."""
-    kept = rng.random(len(example.seen)) >= DROP
-    kept[rng.integers(len(kept))] = True
+    kept = rng.random(MAX_CAMERAS) >= DROP
+    weight = example.weight * kept[example.cameras][:, None]
     flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
     return Example(
-        np.ascontiguousarray(example.seen[kept][..., flip, :]),
-        np.ascontiguousarray(example.weight[kept][..., flip, :]),
+        np.ascontiguousarray(example.seen[..., flip, :]),
+        np.ascontiguousarray(weight[..., flip, :]),
+        example.cameras[:, flip],
         np.ascontiguousarray(example.truth[:, flip]),
     )

@@ -35,15 +35,16 @@ def rays_of_map(camera: Camera, rig: Rig) -> np.ndarray:
 @given(seed=st.integers(0, 10_000))
 def test_the_ray_of_the_looked_up_pixel_meets_the_point(seed: int):
     rig = random_rig(np.random.default_rng(seed), HW2)
-    lookup, size, points = (
-        rig_lookup(rig.cameras, MODEL, SPEC),
-        canvas(rig.cameras, MODEL),
-        SPEC.points(),
-    )
-    for camera, found in zip(rig, lookup, strict=True):
+    lookup, points = rig_lookup(rig.cameras, MODEL, SPEC), SPEC.points()
+    values, size = lookup.values, canvas(rig.cameras, MODEL)
+    assert (values[..., 2] <= MOST_PIXELS).all() and np.isfinite(values).all()
+    for place, camera in enumerate(rig):
         _, visible = camera.project(points)
+        # The camera's own looks: one in each cell that it sees.
+        own_looks = np.where((lookup.cameras == place)[:, None, ..., None], values, 0)
+        found = own_looks.sum(axis=0)
         assert np.array_equal(found[..., 2] > 0, visible)
-        assert (found[..., 2] <= MOST_PIXELS).all() and np.isfinite(found).all()
+        found[..., 1] = (found[..., 1] + 1) * len(rig) - 2 * place - 1
         own = MODEL.bucket(camera.bucket)
         box = Letterbox.fit(camera.lens.width, camera.lens.height, own.width, own.height)
         pixels = (found[visible][:, :2] + 1) / 2 * (size.width, size.height) - 0.5
@@ -77,7 +78,7 @@ def paint(rig: Rig) -> torch.Tensor:
 
 def agreement(rig: Rig, painted: Rig) -> float:
     """Share of the cells near the vehicle where what `rig` looks up is what lies there."""
-    head, lookup = SurroundHead(SPEC), rig_lookup(rig.cameras, MODEL, SPEC)
+    head, lookup = SurroundHead(SPEC), rig_lookup(rig.cameras, MODEL, SPEC).values
     seen = head.look_up(paint(painted), torch.from_numpy(lookup)).numpy()[:, 0, 0]
     weight = lookup[:, 0, :, :, 2]
     drivable = (seen * weight).sum(0) / np.maximum(weight.sum(0), 1e-6)
@@ -126,5 +127,6 @@ def test_random_rigs_differ_and_see_the_ground():
     poses = {camera.ego_from_camera.tobytes() for rig in rigs for camera in rig}
     assert len(poses) == sum(len(rig) for rig in rigs)
     # Most look ahead of the bonnet; a rig that was made from few cameras may see little.
-    seen = [rig_lookup(rig.cameras, MODEL, SPEC)[:, 0, :, :, 2].any(0).mean() for rig in rigs]
+    looks = [rig_lookup(rig.cameras, MODEL, SPEC).values for rig in rigs]
+    seen = [values[:, 0, :, :, 2].any(axis=0).mean() for values in looks]
     assert np.median(seen) > 0.5
