@@ -7,18 +7,16 @@ and two pictures of the ground from straight above (BirdsEyeTruth): `drivable.pn
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from calib.letterbox import Letterbox
-from calib.rig import Camera, Rig, save_rig
+from calib.rig import Rig, save_rig
 from perception.errors import DatasetError
-from perception.spec import PRESETS
 from perception.surround.rigs import random_rig
+from perception.surround.rounds import at_network_size
 from perception.synthetic.birds_eye import BirdsEyeTruth
 from perception.synthetic.drive import start_worker
 from perception.synthetic.light import random_exposure
@@ -91,10 +89,3 @@ def _render_world(task: tuple[Path, Rig, int, int, int]) -> int:
         cv2.imwrite(str(path / "drivable.png"), above.drivable(state).astype(np.uint8))
         cv2.imwrite(str(path / "vehicles.png"), above.vehicles(state, seen))
     return count
-
-
-def at_network_size(camera: Camera) -> Camera:
-    """The camera whose pictures are as large as those that the nano preset gets of this one."""
-    size = PRESETS["nano"].bucket(camera.bucket)
-    box = Letterbox.fit(camera.lens.width, camera.lens.height, size.width, size.height)
-    return replace(camera, lens=camera.lens.resized(box.resized_width, box.resized_height))

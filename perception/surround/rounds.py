@@ -1,7 +1,7 @@
 """Folders of rounds as `octoview sim surround` writes them, and what the network sees in them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from calib.rig import Camera, Rig, load_rig
 from perception.data.files import read_image, read_labels
 from perception.data.normalise import normalise
 from perception.errors import DatasetError, SpecError
-from perception.spec import ModelSpec
+from perception.spec import PRESETS, ModelSpec
 from perception.surround.lookup import canvas
 from perception.surround.spec import SurroundSpec
 from perception.synthetic.birds_eye import CELL_M, REACH_M
@@ -98,3 +98,10 @@ def truth_layers(seen: Round, spec: SurroundSpec) -> NDArray[np.float32]:
     both = np.stack([seen.drivable, vehicles])[:, cells[2] : cells[3], cells[0] : cells[1]]
     blocks = both.reshape(2, rows, fine, columns, fine)
     return np.asarray(blocks.mean(axis=(2, 4)), np.float32)
+
+
+def at_network_size(camera: Camera) -> Camera:
+    """The camera whose pictures are as large as those that the nano preset gets of this one."""
+    size = PRESETS["nano"].bucket(camera.bucket)
+    box = Letterbox.fit(camera.lens.width, camera.lens.height, size.width, size.height)
+    return replace(camera, lens=camera.lens.resized(box.resized_width, box.resized_height))

@@ -7,39 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from calib.rig import Rig, load_rig, save_rig
+from calib.rig import load_rig
 from perception.checkpoint import save_network
 from perception.errors import DatasetError, PerceptionError, SpecError
 from perception.network import OctoNet
 from perception.spec import PRESETS
 from perception.surround.examples import ExampleMaker
-from perception.surround.render import at_network_size, write_rounds
 from perception.surround.rounds import read_round, round_folders, scene_maps, truth_layers
 from perception.surround.spec import SurroundSpec
 from perception.surround.train import SurroundRecipe, train_head
 from perception.taxonomy import IGNORE
+from tests.perception.surround.folders import write_round
 
 SPEC = SurroundSpec(x_min=-16, x_max=16, y_min=-12, y_max=12, cell=1.6, width=8)
 MODEL = PRESETS["nano"]
-
-
-def write_round(folder: Path, drivable_rows: slice) -> Path:
-    """Two cameras of hw2 and a road."""
-    folder.mkdir(parents=True)
-    cameras = [at_network_size(load_rig("hw2")[name]) for name in ("left_pillar", "right_pillar")]
-    save_rig(Rig("pair", tuple(cameras)), folder / "rig.yaml")
-    rng = np.random.default_rng(0)
-    for camera in cameras:
-        size = (camera.lens.height, camera.lens.width, 3)
-        image = cv2.blur(rng.integers(0, 255, size).astype(np.uint8), (9, 9))
-        cv2.imwrite(str(folder / f"{camera.name}.jpg"), image)
-    drivable, vehicles = np.zeros((2, 400, 400), np.uint8)
-    drivable[drivable_rows] = 1
-    vehicles[196:204, 240:264] = 1
-    vehicles[196:204, 150:170] = IGNORE
-    cv2.imwrite(str(folder / "drivable.png"), drivable)
-    cv2.imwrite(str(folder / "vehicles.png"), vehicles)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +99,8 @@ def test_training_writes_a_head_and_keeps_what_the_network_saw(
 
 def test_rendered_rounds_are_whole_and_repeat(tmp_path: Path) -> None:
     pytest.importorskip("moderngl", reason="moderngl is not installed (octoview[sim])")
+    from perception.surround.render import write_rounds
+
     try:
         for name in ("one", "two"):
             write_rounds(tmp_path / name, load_rig("hw2"), 1, seed=11, workers=1)
