@@ -26,6 +26,9 @@ def evaluate_map(
         float, typer.Option(help="Make every camera's calibration wrong by so many degrees.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the signs of --turn.")] = 0,
+    surround: Annotated[
+        Path | None, typer.Option(help="ONNX file of a learned surround head to score beside it.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Score the map that the loop makes of logs: drivable ground, vehicles in metres. Of several,
@@ -43,7 +46,7 @@ def evaluate_map(
             def progress(_: TickResult, ticker: Ticker = ticker) -> None:
                 ticker.advance("")
 
-            scores.append(score_log(log, engine, turn, seed, progress))
+            scores.append(score_log(log, engine, turn, seed, surround, progress))
     each = [one.to_json() for one in scores]
     total = sum(scores[1:], start=scores[0]).to_json()
     columns = list(zip((log.stem for log in logs), each, strict=True))
@@ -81,6 +84,12 @@ def _table(columns: list[tuple[str, dict[str, Any]]], turn: float) -> Table:
                 parts = [one["recall_by_range"][reach] for one in vehicles]
                 cells = (f"{_percent(p['recall'])} of {p['vehicles']}" for p in parts)
                 table.add_row(f"recall, {reach}", *cells)
+    measures = dict.fromkeys(name for one in scores for name in one["surround"] or ())
+    for measure in measures:
+        found = [(one["surround"] or {}).get(measure, {}) for one in scores]
+        for which in dict.fromkeys(name for values in found for name in values):
+            name = f"{measure.replace('_', ' ')}, {which}"
+            table.add_row(name, *(_percent(values.get(which)) for values in found))
     return table
 
 

@@ -55,6 +55,9 @@ def replay(
             help=f"Inject a fault, times in seconds from the start: {', '.join(FAULTS)}.",
         ),
     ] = None,
+    surround: Annotated[
+        Path | None, typer.Option(help="ONNX file of a learned surround head to run beside it.")
+    ] = None,
     json_file: JsonFile = None,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
@@ -82,6 +85,7 @@ def replay(
             mosaic=mosaic,
             engine=engine,
             faults=[parse_injection(text) for text in fault or ()],
+            surround=surround,
             progress=progress,
         )
     console = Console()

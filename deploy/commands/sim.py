@@ -90,5 +90,27 @@ def views(
     write_json(json_file, report | {"objects_per_view": objects})
 
 
+@app.command()
+def surround(
+    folder: Annotated[Path, typer.Argument(help="New folder.")],
+    rounds: Annotated[int, typer.Option(min=1, help="Instants in all, every camera each.")] = 800,
+    seed: Annotated[int, _SEED] = 0,
+    rig: Annotated[str, typer.Option(help="Rig that half of the random rigs resemble.")] = "hw2",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Write rounds for the surround head: random rigs in random worlds, the ground from above.
+
+    Example: octoview sim surround rounds --rounds 800 --seed 5
+    """
+    try:
+        from perception.surround.render import write_rounds
+    except ImportError as error:
+        raise _missing(error) from error
+    began = time.perf_counter()
+    with Ticker("sim surround", rounds, "round") as ticker:
+        write_rounds(folder, load_rig(rig), rounds, seed, workers, ticker.advance_to)
+    print(f"{folder}: {rounds} rounds in {time.perf_counter() - began:.1f} s")
+
+
 def _missing(error: ImportError) -> PerceptionError:
     return PerceptionError(f"sim needs the module '{error.name}'; install octoview[sim]")

@@ -10,6 +10,7 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.search_augment import search_augment
 from deploy.commands.train_bench import bench
+from deploy.commands.train_surround import train_surround
 from deploy.errors import DeployError
 from deploy.loop.engine import shipped_model
 from perception.errors import PerceptionError
@@ -17,6 +18,7 @@ from perception.errors import PerceptionError
 app = typer.Typer(invoke_without_command=True)
 app.command("search-augment")(search_augment)
 app.command("bench")(bench)
+app.command("surround")(train_surround)
 
 
 @app.callback()

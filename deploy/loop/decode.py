@@ -41,7 +41,8 @@ class CameraResult:
 
     Maps are (height / stride, width / stride) of the network's letterboxed input: `scene` uint8
     class indices, `drivable` and `ground` float32 probabilities that the pixel shows drivable
-    ground, and any ground. `letterbox` relates them to the camera's image.
+    ground, and any ground. `letterbox` relates them to the camera's image. `logits`: float32
+    (classes, ...), what they were made of.
     """
 
     camera: str
@@ -50,6 +51,7 @@ class CameraResult:
     ground: NDArray[np.float32]
     objects: tuple[Detection, ...]
     letterbox: Letterbox
+    logits: NDArray[np.float32] | None = None
 
 
 def not_finite(outputs: Mapping[str, NDArray[np.generic]], slot: int) -> str:
@@ -132,6 +134,7 @@ class Decoder:
             ground=ground,
             objects=self._objects(outputs, slot, letterbox),
             letterbox=letterbox,
+            logits=logits,
         )
 
     def _objects(

@@ -17,6 +17,7 @@ from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.ground_memory import GroundMemory
 from deploy.loop.preprocess import Batch, make_batches
+from deploy.loop.surround import SurroundMap
 from deploy.loop.timing import StageTimer
 from deploy.loop.track import Tracker
 
@@ -26,7 +27,8 @@ class TickResult:
     """One tick. `cameras` has an entry for every camera that the network gave a result for;
     `repeated` names those whose previous frame was missing, which matters to a network of two
     frames only. `failed`: why the network gave none for a frame that was ok. `stages_ms`: wall
-    time by stage, with the real-time clock only. `system`: health of the machine, live only."""
+    time by stage, with the real-time clock only. `system`: health of the machine, live only.
+    `surround`: the learned grid, where one is asked for."""
 
     frames: FrameSet
     cameras: dict[str, CameraResult]
@@ -36,6 +38,7 @@ class TickResult:
     failed: Mapping[str, str] = field(default_factory=dict)
     stages_ms: Mapping[str, float] | None = None
     system: SystemHealth | None = None
+    surround: SurroundMap | None = None
 
 
 class Pipeline:

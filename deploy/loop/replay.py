@@ -18,6 +18,7 @@ from deploy.loop.engine import load_engine
 from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.runtimes import AUTO, choose
+from deploy.loop.surround import Surround
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
@@ -36,11 +37,12 @@ def replay(
     mosaic: bool = True,
     engine: str = AUTO,
     faults: Sequence[Injection] = (),
+    surround: Path | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
-    the report.
+    the report. `surround`: a learned surround head, whose grid goes into the log beside the map.
 
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `faults` are
     injected into the images and the engine; then an engine that fails costs its tick only.
@@ -54,6 +56,7 @@ def replay(
     poses = EgoPoses(reader)
     choice = choose(engine, model)
     network = load_engine(model, engine=choice.name)
+    head = Surround(surround, rig, network.spec) if surround else None
     timer = StageTimer()
     injected = inject(faults, rig, network, images)
     pipeline = Pipeline(rig, injected.engine, timer, keep_going=bool(faults))
@@ -67,6 +70,9 @@ def replay(
                 stack.enter_context(sink)
             for encoded in injected.watch(clock.pace(join_frames(injected.images, rig))):
                 result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+                if head:
+                    with timer.stage("surround"):
+                        result = replace(result, surround=head.see(result.cameras))
                 if clock.name == "real":
                     result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):

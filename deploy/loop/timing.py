@@ -8,7 +8,7 @@ from deploy.loop.histogram import Histogram
 
 Percentiles = dict[str, float]
 """p50, p90, p99, max and mean, in milliseconds."""
-STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "sinks")
+STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "surround", "sinks")
 TICK = "tick"
 _PERCENTS = (50, 90, 99)
 

@@ -32,6 +32,7 @@ from deploy.loop.decode import CameraResult
 from deploy.loop.ego_map import EgoMap, MapObject
 from deploy.loop.pipeline import TickResult
 from deploy.sinks.palette import DRIVABLE, GROUND, Rgb, object_colour
+from deploy.sinks.surround_grid import surround_grid
 
 HEALTH_SCHEMA = "octoview.Health"
 TIMING_SCHEMA = "octoview.Timing"
@@ -88,6 +89,8 @@ class McapSink:
             self._writer.message(channels.annotations_topic(name), annotations, own_stamp)
         self._writer.message(channels.OBJECTS, scene_update(result.ego, stamp), stamp)
         self._writer.message(channels.DRIVABLE, drivable_grid(result), stamp)
+        if result.surround is not None:
+            self._writer.message(channels.SURROUND, surround_grid(result.surround, stamp), stamp)
         self._writer.json(channels.HEALTH, HEALTH_SCHEMA, health(result), stamp)
         self._writer.json(channels.DIAGNOSTICS, DIAGNOSTICS_SCHEMA, diagnostics(result), stamp)
         if result.stages_ms is not None:
