@@ -3,12 +3,14 @@
 import re
 
 EGO_FRAME = "ego"
+MAP_FRAME = "map"  # stands still; where it is and how it is turned, the recording chose
 
 TRANSFORMS = "/tf"
 OBJECTS = "/perception/objects"
 DRIVABLE = "/perception/drivable"
 HEALTH = "/perception/health"
 TIMING = "/perception/timing"
+GAP = "/import/gap"
 TRUTH_OBJECTS = "/truth/objects"
 TRUTH_DRIVABLE = "/truth/drivable"
 
