@@ -201,9 +201,7 @@ class Tables:
         found = sorted(path for path in self.root.glob("v1.0-*") if path.is_dir())
         if len(found) != 1:
             names = ", ".join(path.name for path in found)
-            problem = (
-                f"has {names}; choose with --version" if found else "has no v1.0-* with tables"
-            )
+            problem = f"{names}; choose with --version" if found else "no v1.0-* with tables there"
             raise LogError(f"{self.root}: {problem}")
         return found[0]
 
@@ -213,7 +211,5 @@ class Tables:
         if len(chosen) == 1:
             return chosen[0]
         names = ", ".join(one.name for one in scenes[:8]) + ("..." if len(scenes) > 8 else "")
-        asked = (
-            f"has no scene '{self.wanted}', only" if self.wanted else "choose with --scene one of"
-        )
-        raise LogError(f"{self.folder}: {asked} {names or 'none'}")
+        problem = f"no scene '{self.wanted}'" if self.wanted else f"{len(scenes)} scenes"
+        raise LogError(f"{self.folder}: {problem}; choose with --scene one of {names or 'none'}")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import DeployError, LogError
-from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
+from deploy.loop.controls import Controls
 from deploy.loop.engine import AUTO, load_engine
 from deploy.loop.frames import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.playback import Part, Playback
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
@@ -32,21 +33,24 @@ def replay(
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
     engine: str = AUTO,
+    part: Part = Part(),  # noqa: B008 it is frozen
+    controls: Controls | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
     the report.
 
+    `part` of the log is played; `controls` (the clock's own) may jump in it or end it.
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
 
     Raises LogError, EngineError, or PerceptionError when rig and model do not fit; then `out` is
     as it was before.
     """
     reader = LogReader(log)
-    rig = reader.rig
-    images = reader.images()
-    poses = EgoPoses(reader)
+    playback = Playback(reader, part, controls)
+    rig = playback.rig
+    images = playback.images()
     network = load_engine(model, engine=engine)
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
@@ -60,7 +64,7 @@ def replay(
             for sink in sinks:
                 stack.enter_context(sink)
             for encoded in clock.pace(join_frames(images, rig)):
-                result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+                result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)

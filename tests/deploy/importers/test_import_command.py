@@ -82,14 +82,14 @@ def test_an_import_that_was_killed_leaves_nothing_and_starts_anew(
     octoview: Octoview, tmp_path: Path
 ) -> None:
     event, out = tmp_path / "event", tmp_path / "o.mcap"
-    write_clip(event / "2024-05-01_17-30-00-front.mp4", [50] * 2000)
+    write_clip(event / "2024-05-01_17-30-00-front.mp4", [50] * 400)
     command = ["import", "teslacam", event, out]
     with subprocess.Popen([sys.executable, "-m", "deploy.cli", *command], cwd=ROOT) as process:
         part = tmp_path / "o.mcap.part"
         waited_until = time.monotonic() + 120
-        while time.monotonic() < waited_until and not (part.exists() and part.stat().st_size):
+        while time.monotonic() < waited_until and not part.exists():
             time.sleep(0.01)
         process.kill()
     assert process.returncode == -signal.SIGKILL and not out.exists()
     assert octoview(*command[1:]).code == 0
-    assert sum(1 for _ in LogReader(out).images()) == 2000 and not part.exists()
+    assert sum(1 for _ in LogReader(out).images()) == 400 and not part.exists()
