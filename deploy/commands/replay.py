@@ -68,6 +68,10 @@ def replay(
     ] = None,
     engine: EngineName = AUTO,
     json_file: JsonFile = None,
+    images: Annotated[
+        bool,
+        typer.Option("--images/--no-images", help="Keep the images in perception.mcap."),
+    ] = True,
     mosaic: Annotated[
         bool, typer.Option("--mosaic/--no-mosaic", help="Draw mosaic.mp4 and mosaic.png.")
     ] = True,
@@ -100,6 +104,7 @@ def replay(
             out,
             clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate, controls),
             mosaic=mosaic,
+            images=images,
             engine=engine,
             part=part,
             controls=controls,

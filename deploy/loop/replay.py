@@ -32,17 +32,18 @@ def replay(
     *,
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
+    images: bool = True,
     engine: str = AUTO,
     part: Part = Part(),  # noqa: B008 it is frozen
     controls: Controls | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
-    mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
-    the report.
+    mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Without
+    `images` perception.mcap holds the results alone. Returns the report.
 
-    `part` of the log is played; `controls` (the clock's own) may jump in it or end it.
-    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
+    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `part` of
+    the log is played; `controls` (the clock's own) may jump in it or end it.
 
     Raises LogError, EngineError, or PerceptionError when rig and model do not fit; then `out` is
     as it was before.
@@ -50,7 +51,6 @@ def replay(
     reader = LogReader(log)
     playback = Playback(reader, part, controls)
     rig = playback.rig
-    images = playback.images()
     network = load_engine(model, engine=engine)
     timer = StageTimer()
     pipeline = Pipeline(rig, network, timer)
@@ -58,12 +58,12 @@ def replay(
     timer_in_log = timer if clock.name == "real" else None
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
-            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log)]
+            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log, images)]
             if mosaic:
                 sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
             for sink in sinks:
                 stack.enter_context(sink)
-            for encoded in clock.pace(join_frames(images, rig)):
+            for encoded in clock.pace(join_frames(playback.images(), rig)):
                 result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
                 with timer.stage("sinks"):
                     for sink in sinks:

@@ -44,11 +44,14 @@ class McapSink:
     """Writes images, calibration, annotations, objects, grid and health of every tick.
 
     `timer`: given with the real-time clock only; in lockstep no wall time may enter the log,
-    because equal logs give equal bytes.
+    because equal logs give equal bytes. Without `images` the results stand alone.
     """
 
-    def __init__(self, path: Path, rig: Rig, timer: StageTimer | None = None) -> None:
+    def __init__(
+        self, path: Path, rig: Rig, timer: StageTimer | None = None, images: bool = True
+    ) -> None:
         self._writer = LogWriter(path)
+        self._images = images
         self._rig = rig
         self._timer = timer
         self._empty = True
@@ -73,7 +76,7 @@ class McapSink:
             self._empty = False
         for name, frame in result.frames.frames.items():
             # Corrupt and frozen images are passed on too: they are what the camera delivered.
-            if frame.encoded is not None:
+            if self._images and frame.encoded is not None:
                 image = frame.encoded
                 self._writer.image(name, image.stamp_ns, image.data, image.format)
         for name, seen in result.cameras.items():
