@@ -15,6 +15,7 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.keys import Keys
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
+from deploy.commands.report_file import HtmlFile
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.controls import HELP, Controls
 from deploy.loop.engine import AUTO, shipped_model
@@ -68,6 +69,7 @@ def replay(
     ] = None,
     engine: EngineName = AUTO,
     json_file: JsonFile = None,
+    html: HtmlFile = None,
     images: Annotated[
         bool,
         typer.Option("--images/--no-images", help="Keep the images in perception.mcap."),
@@ -105,6 +107,7 @@ def replay(
             clock=LockstepClock() if clock is Clock.lockstep else RealTimeClock(rate, controls),
             mosaic=mosaic,
             images=images,
+            html=html,
             engine=engine,
             part=part,
             controls=controls,
@@ -117,4 +120,5 @@ def replay(
     if content["log"]["truncated"]:
         console.print(f"{log} is cut off; it was read up to the cut", highlight=False)
     write_json(json_file, content)
-    console.print(f"wrote {out}", highlight=False, soft_wrap=True)
+    written = str(out) if html is None else f"{out} and {html}"
+    console.print(f"wrote {written}", highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from deploy.loop.playback import Part, Playback
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
+from deploy.sinks.replay_page import ReplayPage
 from deploy.sinks.report import Report
 from deploy.sinks.sink import Sink
 
@@ -33,6 +34,7 @@ def replay(
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
     images: bool = True,
+    html: Path | None = None,
     engine: str = AUTO,
     part: Part = Part(),  # noqa: B008 it is frozen
     controls: Controls | None = None,
@@ -40,7 +42,8 @@ def replay(
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Without
-    `images` perception.mcap holds the results alone. Returns the report.
+    `images` perception.mcap holds the results alone. `html` names a page to write, too. Returns
+    the report.
 
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `part` of
     the log is played; `controls` (the clock's own) may jump in it or end it.
@@ -61,6 +64,9 @@ def replay(
             sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log, images)]
             if mosaic:
                 sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
+            page = None if html is None else ReplayPage(folder, rig, pipeline.fuser.grid, timer)
+            if page:
+                sinks.append(page)
             for sink in sinks:
                 stack.enter_context(sink)
             for encoded in clock.pace(join_frames(playback.images(), rig)):
@@ -74,6 +80,8 @@ def replay(
             _check_usable(log, report)
         content = report.content(log.name, reader.truncated, model.name, clock.description)
         (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n")
+        if page and html:
+            page.write_html(html, content)
     return content
 
 
