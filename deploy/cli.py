@@ -12,6 +12,7 @@ from calib.errors import CalibError
 from deploy.commands import bench, calibrate, evaluate, import_, replay, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
+from deploy.commands.view import view
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -32,6 +33,7 @@ app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(bench.app, name="bench")
 app.add_typer(replay.app, name="replay")
 app.command("export")(export)
+app.command("view")(view)
 app.command("doctor")(doctor)
 
 
