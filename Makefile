@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench soak faults jetson-test native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak faults jetson-test native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -16,6 +16,20 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/runtime.stamp
 	$(BIN)/octoview bench --json out/bench.json
+
+# What tests/deploy/loop/test_reference.py compares a run with. Make it anew when the shipped
+# weights change, and look at what changed before: make reference-diff.
+REFERENCE := tests/refs/hw2.mcap
+REFERENCE_RUN := $(BIN)/octoview replay deploy/samples/hw2.mcap --end 0.55 --no-mosaic \
+	--no-images --engine onnxruntime --out out/reference
+
+reference: $(VENV)/runtime.stamp
+	$(REFERENCE_RUN)
+	cp out/reference/perception.mcap $(REFERENCE)
+
+reference-diff: $(VENV)/runtime.stamp
+	$(REFERENCE_RUN)
+	$(BIN)/octoview replay diff $(REFERENCE) out/reference/perception.mcap
 
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp

@@ -15,6 +15,7 @@ from deploy.commands.export import export
 from deploy.commands.package import package
 from deploy.commands.run import run
 from deploy.commands.self_test import self_test
+from deploy.commands.view import view
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -37,6 +38,7 @@ app.add_typer(replay.app, name="replay")
 app.add_typer(flash.app, name="flash")
 app.command("run")(run)
 app.command("export")(export)
+app.command("view")(view)
 app.command("doctor")(doctor)
 app.command("self-test")(self_test)
 app.command("package")(package)

@@ -3,6 +3,7 @@
 import re
 
 EGO_FRAME = "ego"
+MAP_FRAME = "map"  # stands still; where it is and how it is turned, the recording chose
 
 TRANSFORMS = "/tf"
 OBJECTS = "/perception/objects"
@@ -11,6 +12,7 @@ SURROUND = "/perception/surround"
 HEALTH = "/perception/health"
 TIMING = "/perception/timing"
 DIAGNOSTICS = "/diagnostics"
+GAP = "/import/gap"
 TRUTH_OBJECTS = "/truth/objects"
 TRUTH_DRIVABLE = "/truth/drivable"
 

@@ -16,9 +16,10 @@ MAX_AGE_NS = 100_000_000
 class EgoPoses:
     """Poses of the vehicle in order of time, read along with the images."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, start_ns: int = 0) -> None:
+        """`start_ns`: time of the first pose that will be asked for."""
         topics = {channels.TRANSFORMS} & reader.topics_of(FrameTransform.DESCRIPTOR.full_name)
-        self._messages = reader.messages(topics)
+        self._messages = reader.messages(topics, max(0, start_ns - MAX_AGE_NS))
         self._ahead = next(self._messages, None)
         self._stamp_ns = 0
         self._pose: NDArray[np.float64] | None = None

@@ -48,11 +48,14 @@ class McapSink:
     """Writes images, calibration, annotations, objects, grid and health of every tick.
 
     Wall times are in the log only where a tick has them, which in lockstep none has: equal logs
-    give equal bytes. `in_place` as LogWriter has it.
+    give equal bytes. Without `images` the results stand alone. `in_place` as LogWriter has it.
     """
 
-    def __init__(self, path: Path, rig: Rig, *, in_place: bool = False) -> None:
+    def __init__(
+        self, path: Path, rig: Rig, *, images: bool = True, in_place: bool = False
+    ) -> None:
         self._writer = LogWriter(path, CHUNK_BYTES, in_place=in_place)
+        self._images = images
         self._rig = rig
         self._empty = True
 
@@ -80,7 +83,7 @@ class McapSink:
             self._empty = False
         for name, frame in result.frames.frames.items():
             # Corrupt and frozen images are passed on too: they are what the camera delivered.
-            if frame.encoded is not None:
+            if self._images and frame.encoded is not None:
                 image = frame.encoded
                 self._writer.image(name, image.stamp_ns, image.data, image.format, image.sequence)
         for name, seen in result.cameras.items():

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from calib.rig import Rig, load_rig, save_rig
-from deploy.importers.synthetic import MAP_FRAME
 from deploy.log import channels
 from deploy.log.boxes import from_scene_update
 from deploy.log.grids import from_grid
@@ -107,7 +106,8 @@ def test_log_holds_rig_pictures_truth_and_the_way_of_the_vehicle(
     way = [
         message.translation.x
         for message in (m.decode() for m in reader.messages([channels.TRANSFORMS]))
-        if message.parent_frame_id == MAP_FRAME and message.child_frame_id == channels.EGO_FRAME
+        if message.parent_frame_id == channels.MAP_FRAME
+        and message.child_frame_id == channels.EGO_FRAME
     ]
     assert len(way) == 3 and way[0] < way[1] < way[2]
     updates = [m.decode() for m in reader.messages([channels.TRUTH_OBJECTS])]
