@@ -13,7 +13,7 @@ from deploy.log.grids import from_grid
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock
 from deploy.loop.engine import load_engine
-from deploy.loop.frames import join_frames
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.replay import replay
 from deploy.loop.surround import Surround, SurroundMap
