@@ -93,7 +93,6 @@ def _links(
     for step, direction in enumerate(_STEPS):
         if not len(points):
             break
-        # Squares of a cloth that is turned a little: its own axes, from the links along x.
         expected = points + side * np.array(direction)
         off = np.linalg.norm(points[None] - expected[:, None], axis=-1)
         off[dark[:, None] == dark[None]] = np.inf

@@ -1,6 +1,5 @@
 """`octoview evaluate map`: the fused map against the truth of logs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,10 +48,13 @@ def evaluate_map(
             scores.append(score_log(log, engine, turn, seed, surround, progress))
     each = [one.to_json() for one in scores]
     total = sum(scores[1:], start=scores[0]).to_json()
-    columns = list(zip((log.stem for log in logs), each, strict=True))
+    wrong = f", calibration wrong by {turn:g} degrees" if turn else ""
+    console = Console()
     if len(logs) > 1:
-        columns.append(("together", total))
-    Console().print(_table(columns, turn))
+        rows = [*zip((log.stem for log in logs), each, strict=True), ("together", total)]
+        console.print(_overview(rows, f"maps of {len(logs)} logs{wrong}"))
+    title = logs[0].name if len(logs) == 1 else "all logs together"
+    console.print(_table(total, f"map of {title}, {total['ticks']} ticks{wrong}"))
     write_json(
         json_file,
         {
@@ -64,50 +66,50 @@ def evaluate_map(
     )
 
 
-def _table(columns: list[tuple[str, dict[str, Any]]], turn: float) -> Table:
-    wrong = f", calibration wrong by {turn:g} degrees" if turn else ""
-    table = Table("measure", title=f"map{wrong}")
-    for name, _ in columns:
-        table.add_column(name, justify="right")
-    scores = [one for _, one in columns]
+def _overview(rows: list[tuple[str, dict[str, Any]]], title: str) -> Table:
+    table = Table("log", title=title)
+    for heading in ("IoU, seen", "IoU, all", "recall", "error", "duplicates", "id changes"):
+        table.add_column(heading, justify="right")
+    for name, one in rows:
+        ground, vehicles = one["ground"] or {}, one["vehicles"]
+        table.add_row(
+            name,
+            _percent(ground.get("drivable_iou_seen")),
+            _percent(ground.get("drivable_iou_all")),
+            _percent(vehicles["recall"]),
+            _percent(vehicles["median_error_share_of_range"]),
+            _percent(vehicles["duplicates"]),
+            f"{vehicles['id_switches']} ({vehicles['followed']})",
+        )
+    return table
 
-    table.add_row("ticks", *(str(one["ticks"]) for one in scores))
-    if any(one["ground"] for one in scores):
-        for key, name in _GROUND.items():
-            table.add_row(name, *(_percent((one["ground"] or {}).get(key)) for one in scores))
+
+def _table(scores: dict[str, Any], title: str) -> Table:
+    table = Table("measure", title=title)
+    table.add_column("value", justify="right")
+    if ground := scores["ground"]:
+        table.add_row("drivable IoU, seen cells", _percent(ground["drivable_iou_seen"]))
+        table.add_row("drivable IoU, all cells", _percent(ground["drivable_iou_all"]))
+        table.add_row("cells seen", _percent(ground["cells_seen"]))
         table.add_section()
-    vehicles = [one["vehicles"] for one in scores]
-    for key, name, show in _VEHICLES:
-        table.add_row(name, *(show(one[key]) for one in vehicles))
-        if key == "recall":
-            for reach in vehicles[0]["recall_by_range"]:
-                parts = [one["recall_by_range"][reach] for one in vehicles]
-                cells = (f"{_percent(p['recall'])} of {p['vehicles']}" for p in parts)
-                table.add_row(f"recall, {reach}", *cells)
-    measures = dict.fromkeys(name for one in scores for name in one["surround"] or ())
-    for measure in measures:
-        found = [(one["surround"] or {}).get(measure, {}) for one in scores]
-        for which in dict.fromkeys(name for values in found for name in values):
-            name = f"{measure.replace('_', ' ')}, {which}"
-            table.add_row(name, *(_percent(values.get(which)) for values in found))
+    vehicles = scores["vehicles"]
+    table.add_row("vehicles, true", str(vehicles["true"]))
+    table.add_row("vehicles, reported", str(vehicles["reported"]))
+    table.add_row("recall", _percent(vehicles["recall"]))
+    for name, part in vehicles["recall_by_range"].items():
+        table.add_row(f"recall, {name} ({part['vehicles']})", _percent(part["recall"]))
+    error = _percent(vehicles["median_error_share_of_range"])
+    table.add_row("median error, share of range", error)
+    table.add_row("duplicates", _percent(vehicles["duplicates"]))
+    table.add_row("vehicles followed", str(vehicles["followed"]))
+    table.add_row("changes of their ids", str(vehicles["id_switches"]))
+    if surround := scores["surround"]:
+        table.add_section()
+        for measure, values in surround.items():
+            shown = ", ".join(f"{which} {_percent(value)}" for which, value in values.items())
+            table.add_row(measure.replace("_", " "), shown)
     return table
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
-
-
-_GROUND = {
-    "drivable_iou_seen": "drivable IoU, seen cells",
-    "drivable_iou_all": "drivable IoU, all cells",
-    "cells_seen": "cells seen",
-}
-_VEHICLES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("true", "vehicles, true", str),
-    ("reported", "vehicles, reported", str),
-    ("recall", "recall", _percent),
-    ("median_error_share_of_range", "median error, share of range", _percent),
-    ("duplicates", "duplicates", _percent),
-    ("followed", "vehicles followed", str),
-    ("id_switches", "changes of their ids", str),
-)

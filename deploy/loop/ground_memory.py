@@ -18,7 +18,7 @@ from deploy.loop.ego_map import GridSpec
 # it may have moved.
 HALF_LIFE_S, HIDDEN_HALF_LIFE_S = 0.5, 0.1
 # So much evidence is remembered of a cell at most: what nobody looks at any more is unknown after
-# 2.5 s, and what changes is believed sooner.
+# 3 s, and what changes is believed sooner.
 MOST = 1.5
 # A longer pause forgets everything, and so does a jump of the pose, metres beyond so many a second.
 PAUSE_NS = 1_000_000_000

@@ -33,8 +33,8 @@ ACCELERATION = {"vehicle": 4.0, "cyclist": 1.5, "pedestrian": 1.0}
 SPEED = {"vehicle": 8.0, "cyclist": 5.0, "pedestrian": 1.5}
 OWN_SPEED = 12.0  # of the vehicle itself, where the log does not tell
 # A thing seen so often is matched before those that are new, for many of them are false, and it is
-# reported whatever its score. One that is new is reported from this score on: of those below it,
-# three quarters stood for nothing.
+# reported whatever its score. One that is new is reported from this score on: of the new ones
+# below it, two thirds stood for nothing.
 PROVEN = 3
 SURE = 0.45
 

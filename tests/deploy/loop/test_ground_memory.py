@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.loop.ego_map import GridSpec
+from deploy.loop.fuse import MIN_EVIDENCE
 from deploy.loop.ground_memory import HALF_LIFE_S, MOST, PAUSE_NS, GroundMemory
 
 GRID = GridSpec()
@@ -78,6 +79,15 @@ def test_where_something_stands_it_forgets_sooner_and_unseen_stays_unknown():
         kept = memory.add(NOTHING, hidden, tick * TICK_NS, pose(0, 0))
     assert not kept[:, :98].any()
     assert kept[:98, 102:, 1].max() < 0.02 < 0.2 < kept[102:, 102:, 1].min()
+
+
+def test_what_a_lost_camera_saw_is_unknown_after_a_while():
+    memory = GroundMemory(GRID)
+    for tick in range(50):
+        memory.add(np.ones((*GRID.shape, 2), np.float32), NOWHERE, tick * TICK_NS, pose(0, 0))
+    for tick in range(50, 82):
+        kept = memory.add(NOTHING, NOWHERE, tick * TICK_NS, pose(0, 0))
+    assert kept.max() < MIN_EVIDENCE
 
 
 def test_what_changes_is_believed_soon_however_long_it_was_otherwise():
