@@ -7,12 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from calib.rig import Rig, load_rig
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.grids import GroundGrid, to_grid
 from deploy.log.writer import LogWriter
+from export.surround import write_head
+from perception.surround.network import SurroundHead
+from perception.surround.spec import SurroundSpec
 from tests.deploy.command_line import Octoview, command_line
 
 
@@ -63,6 +67,23 @@ def test_several_logs_are_shown_each_and_together(octoview: Octoview, tmp_path: 
     assert [one["log"] for one in scores["logs"]] == ["a.mcap", "b.mcap"]
     assert all(one["vehicles"]["true"] == 1 for one in scores["logs"])
     assert scores["ground"] == scores["logs"][0]["ground"]
+
+
+def test_a_learned_head_is_scored_beside_the_map(octoview: Octoview, tmp_path: Path) -> None:
+    log, out, head = tmp_path / "a.mcap", tmp_path / "map.json", tmp_path / "head.onnx"
+    write_log(log, truth=True)
+    network = SurroundHead(SurroundSpec(cell=2.0, width=8))
+    torch.nn.init.constant_(network.classify.bias, 5.0)  # everything is drivable
+    write_head(network, head)
+    done = octoview("map", log, "--surround", head, "--json", out)
+    assert done.code == 0, done.err
+    assert "vehicle iou 30 m" in done.out and "learned" in done.out
+    scores = json.loads(out.read_text())
+    beside = scores["surround"]["drivable_iou_30_m"]
+    assert beside["geometric"] == pytest.approx(scores["ground"]["drivable_iou_all"])
+    assert 0.1 < beside["learned"] < 0.5  # a road 8 m wide of 40 m
+    missing = octoview("map", log, "--surround", tmp_path / "none.onnx")
+    assert missing.code == 2 and "none.onnx: no such model" in missing.err
 
 
 def test_a_log_without_truth_is_one_line(octoview: Octoview, tmp_path: Path) -> None:
