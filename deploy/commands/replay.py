@@ -15,6 +15,7 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.keys import Keys
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
+from deploy.commands.replay_fleet import replay_fleet
 from deploy.commands.report_file import HtmlFile
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.controls import HELP, Controls
@@ -37,6 +38,7 @@ class _LogOrCommand(TyperGroup):
 
 app = typer.Typer(cls=_LogOrCommand)
 app.command("diff")(replay_diff)
+app.command("fleet")(replay_fleet)
 
 
 class Clock(str, Enum):
