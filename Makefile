@@ -71,7 +71,7 @@ $(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.
 # torch first and alone: the pinned release has a CPU build, a range may pull gigabytes.
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[sim,train,dev]'
+	$(PIP) --editable '.[fleet,rosbag,sim,train,viewer,dev]'
 	touch $@
 
 clean:

@@ -15,6 +15,7 @@ from deploy.commands.keys import Keys
 from deploy.commands.main_command import with_main
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
+from deploy.commands.replay_fleet import replay_fleet
 from deploy.commands.report_file import HtmlFile
 from deploy.faults.injection import parse_injection
 from deploy.faults.table import FAULTS
@@ -31,6 +32,7 @@ _LOG = "log"
 
 app = typer.Typer(cls=with_main(_LOG))
 app.command("diff")(replay_diff)
+app.command("fleet")(replay_fleet)
 
 
 class Clock(str, Enum):
