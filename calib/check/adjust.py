@@ -1,0 +1,131 @@
+"""How each camera would have to be turned for the pictures to agree, and how surely.
+
+All cameras and all motions at once: a small bundle adjustment of rotations, without points, by
+reweighted least squares with Cauchy's loss, because some matches are wrong and some points move.
+Positions are taken as given: a few centimetres hardly show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.camera import Camera
+from calib.check.evidence import SIGMA, Evidence, Motion, Rays
+
+Array = NDArray[np.float64]
+_PRIOR = np.radians(2.0)
+"""By how much a camera may be turned without surprise: what no picture shows stays as it is."""
+_TURN_KNOWN, _TURN_OPEN = np.radians(0.1), np.radians(5.0)
+"""By how much the vehicle's turn between two instants is off, with and without the log's pose."""
+_SPEED = 10.0
+"""m/s, where the log does not tell."""
+_PER_GROUP = 80
+"""Matches of two pictures that are used: more say little new."""
+_ITERATIONS = 30
+_STEP = 1e-6
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """`turns` (cameras, 3): rotation vectors in the ego frame, radians, by which each camera must
+    be turned; `sigmas` (cameras, 3, 3) their covariance; `moves` (motions + 1, 4, 4), the last
+    the identity."""
+
+    turns: Array
+    covariances: Array
+    moves: Array
+
+
+def moves_of(motions: Sequence[Motion], turns: Array) -> Array:
+    """(motions + 1, 4, 4) after_from_before, the last the identity. `turns` (motions, 3) are
+    rotation vectors on top of the log's pose, or of straight on where it has none."""
+    moves = np.tile(np.eye(4), (len(motions) + 1, 1, 1))
+    for move, motion, turn in zip(moves, motions, turns, strict=False):
+        if motion.after_from_before is not None:
+            move[:] = motion.after_from_before
+            move[:3, :3] = cv2.Rodrigues(turn)[0] @ move[:3, :3]
+        else:  # along an arc, half of the turn before and half after
+            half = cv2.Rodrigues(turn / 2)[0]
+            move[:3, :3] = half @ half
+            move[:3, 3] = half @ [-_SPEED * motion.seconds, 0, 0]
+    return moves
+
+
+def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -> Adjustment:
+    """`cameras` in the order of `evidence.names`. With `fixed` the motions alone are found."""
+    rays = evidence.rays(cameras, _some(evidence))
+    poses = np.array([camera.ego_from_camera for camera in cameras])
+    n, motions = len(cameras), evidence.motions
+    spread = [_TURN_OPEN if m.after_from_before is None else _TURN_KNOWN for m in motions]
+    prior = np.repeat([*[1e-9 if fixed else _PRIOR] * n, *spread], 3)
+
+    def errors(x: Array, rows: Array | slice = slice(None)) -> Array:
+        turns = x.reshape(-1, 3)
+        moved = poses.copy()
+        moved[:, :3, :3] = np.array([cv2.Rodrigues(t)[0] for t in turns[:n]]) @ poses[:, :3, :3]
+        return rays.taken(rows).errors(moved, moves_of(motions, turns[n:])) / SIGMA
+
+    x = np.zeros(len(prior))
+    value, damping = errors(x), 1e-3
+    cost = _cost(value, x / prior)
+    normal = np.eye(len(x))
+    for _ in range(_ITERATIONS):
+        weight = 1 / (1 + (value**2).sum(axis=1))
+        normal, gradient = np.diag(prior**-2), x / prior**2
+        slopes = {}
+        for column in range(len(x)):
+            rows = _touched(rays, column // 3, n)
+            if not len(rows) or (fixed and column < 3 * n):
+                continue
+            step = np.zeros(len(x))
+            step[column] = _STEP
+            slopes[column] = (rows, (errors(x + step, rows) - value[rows]) / _STEP)
+        full = np.zeros((*value.shape, len(x)))
+        for column, (rows, slope) in slopes.items():
+            full[rows, :, column] = slope
+        flat = full.reshape(-1, len(x))
+        weighted = np.repeat(weight, value.shape[1])[:, None] * flat
+        normal = normal + weighted.T @ flat
+        gradient = gradient + weighted.T @ value.ravel()
+        better = False
+        while not better and damping < 1e6:
+            step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+            moved = errors(x + step)
+            new = _cost(moved, (x + step) / prior)
+            better = new < cost
+            damping *= 0.2 if better else 10
+        if not better:
+            break
+        gain, x, value, cost = cost - new, x + step, moved, new
+        if gain < 1e-6 * cost:
+            break
+    inverse = np.linalg.inv(normal)
+    blocks = np.array([inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] for i in range(n)])
+    turns = x.reshape(-1, 3)
+    return Adjustment(turns[:n], blocks, moves_of(motions, turns[n:]))
+
+
+def _touched(rays: Rays, number: int, cameras: int) -> NDArray[np.int64]:
+    """Rows that depend on camera `number`, or beyond the cameras on a motion."""
+    if number >= cameras:
+        return np.flatnonzero(rays.motion == number - cameras)
+    return np.flatnonzero((rays.a == number) | (rays.b == number))
+
+
+def _cost(value: Array, priors: Array) -> float:
+    return float(np.log1p((value**2).sum(axis=1)).sum() + (priors**2).sum())
+
+
+def _some(evidence: Evidence) -> NDArray[np.bool_]:
+    """(N,) a random choice, the same each time, of at most so many from each pair of pictures."""
+    order = np.random.default_rng(0).permutation(len(evidence.group))
+    sorted_groups = evidence.group[order]
+    by_group = np.argsort(sorted_groups, kind="stable")
+    counts = np.bincount(evidence.group, minlength=1)
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = np.zeros(len(order), bool)
+    chosen[order[by_group]] = place < _PER_GROUP
+    return chosen

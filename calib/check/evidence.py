@@ -1,0 +1,140 @@
+"""What a rig says about points that two pictures show, and how far the pictures are from it.
+
+Two rays to one point meet. Seen from the second camera the point lies on the arc from the
+direction of the first camera's ray (the point at infinity) towards the first camera (the point
+close by); the angle to that arc is the error. Both kinds of picture pairs are one formula: two
+cameras at one instant, and one camera at two instants between which the vehicle moved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.camera import Camera
+
+Array = NDArray[np.float64]
+SIGMA = np.radians(0.1)
+"""By how much a good match is off."""
+USUAL = 3.0
+"""Metres that most points are away at least."""
+NEAREST = 1.0
+"""Metres from the second camera within which no point is looked for."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Points that camera `a` shows at `a_pixels` (N, 2) and camera `b` at `b_pixels`: at one
+    instant where `motion` is None, else, `a` and `b` being one camera, before and after the
+    motion of that number."""
+
+    a: str
+    b: str
+    motion: int | None
+    a_pixels: Array
+    b_pixels: Array
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the vehicle moved in `seconds`. `after_from_before` (4, 4): ego coordinates before to
+    those after, None where the log does not tell."""
+
+    seconds: float
+    after_from_before: Array | None
+
+
+class Evidence:
+    """All matches in flat arrays. `a`, `b` (N,): numbers of cameras in `names`; `motion` (N,): of
+    motions, one more than the last for none; `group` (N,): number of the `Matches` it is from."""
+
+    def __init__(
+        self, names: Sequence[str], matches: Sequence[Matches], motions: Sequence[Motion]
+    ) -> None:
+        self.names = tuple(names)
+        self.motions = tuple(motions)
+        self.matches = tuple(m for m in matches if len(m.a_pixels))
+        number = {name: i for i, name in enumerate(self.names)}
+        sizes = [len(m.a_pixels) for m in self.matches]
+
+        def flat(values: list[int]) -> NDArray[np.int64]:
+            return np.repeat(np.array(values, np.int64), sizes)
+
+        self.a = flat([number[m.a] for m in self.matches])
+        self.b = flat([number[m.b] for m in self.matches])
+        none = len(self.motions)
+        self.motion = flat([none if m.motion is None else m.motion for m in self.matches])
+        self.group = flat(list(range(len(self.matches))))
+        empty = [np.zeros((0, 2))]
+        self.a_pixels = np.concatenate([m.a_pixels for m in self.matches] or empty)
+        self.b_pixels = np.concatenate([m.b_pixels for m in self.matches] or empty)
+
+    @property
+    def moving(self) -> NDArray[np.bool_]:
+        """(N,) whether it is one camera at two instants."""
+        return self.motion < len(self.motions)
+
+    def of(self, camera: int) -> NDArray[np.bool_]:
+        """(N,) whether the camera takes part."""
+        return (self.a == camera) | (self.b == camera)
+
+    def rays(self, cameras: Sequence[Camera], rows: NDArray[np.bool_] | None = None) -> "Rays":
+        """Rays of all matches, or of some, by the lenses of `cameras`, in order of `names`."""
+        chosen = np.ones(len(self.a), bool) if rows is None else rows
+        a, b = self.a[chosen], self.b[chosen]
+        from_a, from_b = np.full((len(a), 3), np.nan), np.full((len(b), 3), np.nan)
+        for i, camera in enumerate(cameras):
+            from_a[a == i] = camera.lens.unproject(self.a_pixels[chosen][a == i])
+            from_b[b == i] = camera.lens.unproject(self.b_pixels[chosen][b == i])
+        return Rays(a, b, self.motion[chosen], from_a, from_b)
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Unit rays (N, 3) in their cameras' frames; NaN where the lens has none."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    motion: NDArray[np.int64]
+    from_a: Array
+    from_b: Array
+
+    def taken(self, rows: NDArray[np.int64] | slice) -> "Rays":
+        """Some of them."""
+        return Rays(*(values[rows] for values in vars(self).values()))
+
+    def errors(self, poses: Array, moves: Array) -> Array:
+        """(N, 3) errors in radians as vectors at right angles to b's rays, in the ego frame.
+
+        `poses` (cameras, 4, 4): ego_from_camera. `moves` (motions + 1, 4, 4): after_from_before,
+        the last the identity. NaN where a lens has no ray.
+        """
+        pose_a, pose_b, move = poses[self.a], poses[self.b], moves[self.motion]
+        far = turned(move, turned(pose_a, self.from_a))
+        seen = turned(pose_b, self.from_b)
+        first = turned(move, pose_a[:, :3, 3]) + move[:, :3, 3]
+        return arc_errors(far, first - pose_b[:, :3, 3], seen)
+
+
+def turned(pose: Array, vectors: Array) -> Array:
+    """Vectors (N, 3) turned by the rotations of poses (N, 4, 4)."""
+    return np.einsum("nij,nj->ni", pose[:, :3, :3], vectors)
+
+
+def arc_errors(far: Array, towards: Array, seen: Array) -> Array:
+    """(..., 4): `seen` less the nearest direction of the arc far + s * towards, and the share s
+    times SIGMA * USUAL, 0 <= s <= 1 / NEAREST. `far` and `seen` are unit vectors, `towards` is in
+    metres. The fourth says that most points are not near: without it two cameras beside each
+    other could be turned towards each other at no cost."""
+
+    def across(vector: Array) -> Array:
+        return vector - (vector * seen).sum(axis=-1, keepdims=True) * seen
+
+    sideways = across(towards)
+    square = (sideways**2).sum(axis=-1, keepdims=True) + (SIGMA * USUAL) ** 2
+    share = -(across(far) * sideways).sum(axis=-1, keepdims=True) / square
+    share = np.clip(share, 0, 1 / NEAREST)
+    nearest = far + share * towards
+    nearest = nearest / np.linalg.norm(nearest, axis=-1, keepdims=True)
+    return np.concatenate([seen - nearest, SIGMA * USUAL * share], axis=-1)
