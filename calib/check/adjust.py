@@ -16,15 +16,14 @@ from calib.camera import Camera
 from calib.check.evidence import SIGMA, Evidence, Motion, Rays
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64] | slice
 _PRIOR = np.radians(2.0)
 """By how much a camera may be turned without surprise: what no picture shows stays as it is."""
 _TURN_KNOWN, _TURN_OPEN = np.radians(0.1), np.radians(5.0)
 """By how much the vehicle's turn between two instants is off, with and without the log's pose."""
 _SPEED = 10.0
 """m/s, where the log does not tell."""
-_PER_GROUP = 80
-"""Matches of two pictures that are used: more say little new."""
-_ITERATIONS = 30
+_ITERATIONS = 20
 _STEP = 1e-6
 
 
@@ -56,13 +55,13 @@ def moves_of(motions: Sequence[Motion], turns: Array) -> Array:
 
 def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -> Adjustment:
     """`cameras` in the order of `evidence.names`. With `fixed` the motions alone are found."""
-    rays = evidence.rays(cameras, _some(evidence))
+    rays = evidence.rays(cameras)
     poses = np.array([camera.ego_from_camera for camera in cameras])
     n, motions = len(cameras), evidence.motions
     spread = [_TURN_OPEN if m.after_from_before is None else _TURN_KNOWN for m in motions]
     prior = np.repeat([*[1e-9 if fixed else _PRIOR] * n, *spread], 3)
 
-    def errors(x: Array, rows: Array | slice = slice(None)) -> Array:
+    def errors(x: Array, rows: Rows = slice(None)) -> Array:
         turns = x.reshape(-1, 3)
         moved = poses.copy()
         moved[:, :3, :3] = np.array([cv2.Rodrigues(t)[0] for t in turns[:n]]) @ poses[:, :3, :3]
@@ -71,7 +70,7 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
     x = np.zeros(len(prior))
     value, damping = errors(x), 1e-3
     cost = _cost(value, x / prior)
-    normal = np.eye(len(x))
+    normal: Array = np.eye(len(x))
     for _ in range(_ITERATIONS):
         weight = 1 / (1 + (value**2).sum(axis=1))
         normal, gradient = np.diag(prior**-2), x / prior**2
@@ -100,7 +99,7 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         if not better:
             break
         gain, x, value, cost = cost - new, x + step, moved, new
-        if gain < 1e-6 * cost:
+        if gain < 1e-5 * cost:
             break
     inverse = np.linalg.inv(normal)
     blocks = np.array([inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] for i in range(n)])
@@ -117,15 +116,3 @@ def _touched(rays: Rays, number: int, cameras: int) -> NDArray[np.int64]:
 
 def _cost(value: Array, priors: Array) -> float:
     return float(np.log1p((value**2).sum(axis=1)).sum() + (priors**2).sum())
-
-
-def _some(evidence: Evidence) -> NDArray[np.bool_]:
-    """(N,) a random choice, the same each time, of at most so many from each pair of pictures."""
-    order = np.random.default_rng(0).permutation(len(evidence.group))
-    sorted_groups = evidence.group[order]
-    by_group = np.argsort(sorted_groups, kind="stable")
-    counts = np.bincount(evidence.group, minlength=1)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = np.zeros(len(order), bool)
-    chosen[order[by_group]] = place < _PER_GROUP
-    return chosen

@@ -7,7 +7,7 @@ cameras at one instant, and one camera at two instants between which the vehicle
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ SIGMA = np.radians(0.1)
 """By how much a good match is off."""
 USUAL = 3.0
 """Metres that most points are away at least."""
+MOST = 120
+"""Matches of two pictures that are used: more say little new."""
 NEAREST = 1.0
 """Metres from the second camera within which no point is looked for."""
 
@@ -34,6 +36,15 @@ class Matches:
     motion: int | None
     a_pixels: Array
     b_pixels: Array
+
+
+def _some(matches: Matches) -> Matches:
+    """At most MOST of them, chosen at random, the same each time."""
+    if len(matches.a_pixels) <= MOST:
+        return matches
+    chosen = np.random.default_rng(0).choice(len(matches.a_pixels), MOST, replace=False)
+    a_pixels, b_pixels = matches.a_pixels[chosen], matches.b_pixels[chosen]
+    return replace(matches, a_pixels=a_pixels, b_pixels=b_pixels)
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Evidence:
     ) -> None:
         self.names = tuple(names)
         self.motions = tuple(motions)
-        self.matches = tuple(m for m in matches if len(m.a_pixels))
+        self.matches = tuple(_some(m) for m in matches if len(m.a_pixels))
         number = {name: i for i, name in enumerate(self.names)}
         sizes = [len(m.a_pixels) for m in self.matches]
 

@@ -34,7 +34,7 @@ def find_features(grey: NDArray[np.uint8]) -> Features:
     if scale < 1:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     sift = cv2.SIFT.create(_FEATURES, contrastThreshold=_CONTRAST)
-    found, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]
+    found, descriptors = sift.detectAndCompute(grey, None)
     if not found:
         return Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
     pixels = np.array([point.pt for point in found], np.float64)

@@ -1,0 +1,271 @@
+"""The verdict on a rig: which of its cameras the pictures confirm, which they contradict, and how.
+
+In three steps: what the numbers alone give away (plausible.py); the usual mistakes, undone one
+after the other as long as that makes clearly more matches agree (alternatives.py); and with what
+is left, by how much each camera would have to be turned (adjust.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.camera import Camera
+from calib.check.adjust import Adjustment, adjust
+from calib.check.alternatives import Alternative, agreement, alternatives, gain, turned
+from calib.check.evidence import SIGMA, Evidence
+from calib.check.finding import Finding, Level
+from calib.check.plausible import implausible
+from calib.check.units import read_as_radians
+
+Array = NDArray[np.float64]
+TURN_BAD = 1.0
+"""Degrees of yaw or pitch by which a camera is certainly wrong; right ones stay below 0.6."""
+_ROLL_BAD = 2.0
+_SURE = 3.0
+"""Standard deviations that a turn must have to count."""
+_OPEN = 0.5
+"""Degrees of standard deviation from which on the pictures do not show a camera's direction."""
+_APART = 1.5
+"""Degrees between two cameras that contradict each other, where neither can be told wrong."""
+_LEAST_GAIN, _LEAST_SHARE = 15.0, 0.02
+"""Matches, and their share of the camera's that agree, by which undoing a mistake must pay."""
+_NAMED = 0.85
+"""A mistake with a name is preferred to one that gains more, if it gains this share of it."""
+_LARGE_TURN = 4.0
+"""Degrees from which a turn is searched for among all, not by small steps."""
+_LEAST_COMMON = 15
+
+
+@dataclass(frozen=True)
+class CameraVerdict:
+    """`turn`: yaw, pitch and roll in degrees by which it would have to be turned, signs as in a
+    rig file, with standard deviations `sigma`. `agreeing` of `matches` with other cameras and of
+    `moving` with itself later, under the calibration given; `error` of those that agree, median
+    in degrees, NaN without any. `partners`: agreeing matches by camera, after all corrections."""
+
+    level: Level
+    findings: tuple[Finding, ...]
+    turn: tuple[float, float, float]
+    sigma: tuple[float, float, float]
+    agreeing: int
+    matches: int
+    moving_agreeing: int
+    moving: int
+    error: float
+    partners: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`cameras` by name. `agrees` (N,): which matches agree with the rig as given. `moves`: how
+    the vehicle moved (motions + 1, 4, 4)."""
+
+    level: Level
+    cameras: dict[str, CameraVerdict]
+    agrees: NDArray[np.bool_]
+    moves: Array
+
+
+def judge(
+    evidence: Evidence,
+    cameras: Sequence[Camera],
+    image_sizes: Mapping[str, tuple[int, int]],
+) -> Verdict:
+    """`cameras` in the order of `evidence.names`; `image_sizes` (width, height) of their pictures
+    by name, absent where there are none."""
+    findings: list[list[Finding]] = [
+        list(implausible(camera, image_sizes.get(camera.name))) for camera in cameras
+    ]
+    given = agreement(_errors(evidence, cameras, adjust(evidence, cameras, fixed=True).moves)) > 0
+    corrected = list(cameras)
+    for _ in cameras:
+        found = _mistake(evidence, corrected)
+        if found is None:
+            break
+        for i, camera in found.cameras.items():
+            findings[i].append(Finding(Level.BAD, _said(found, i, corrected)))
+            corrected[i] = camera
+    adjusted = adjust(evidence, corrected)
+    turned_cameras = [
+        _turned(camera, turn) for camera, turn in zip(corrected, adjusted.turns, strict=True)
+    ]
+    errors = _errors(evidence, turned_cameras, adjusted.moves)
+    agrees = agreement(errors) > 0
+    scale = _noise(errors[agrees])
+    turns = np.array(
+        [_yaw_pitch_roll(c, t) for c, t in zip(corrected, adjusted.turns, strict=True)]
+    ).reshape(-1, 3)
+    sigmas = scale * np.array([_sigmas(adjusted, i, c) for i, c in enumerate(corrected)])
+    for i in range(len(cameras)):
+        findings[i] += _of_turn(turns[i], sigmas[i])
+    _contradictions(evidence, agrees, corrected, adjusted, findings)
+    by_name = {}
+    for i, camera in enumerate(cameras):
+        across, moving = evidence.of(i) & ~evidence.moving, evidence.of(i) & evidence.moving
+        confirmed = bool(
+            (sigmas[i, :2] < _OPEN).all()
+            and all(f.level < Level.BAD for f in findings[i])
+            and (given & evidence.of(i)).sum() >= 2 * _LEAST_COMMON
+        )
+        # What only looks odd is noted where the pictures confirm it.
+        said = [replace(f, level=Level.NOTE) if confirmed else f for f in findings[i]]
+        if not said and not confirmed:
+            said.append(_unverified(camera.name in image_sizes))
+        sizes = np.degrees(np.linalg.norm(errors[:, :3], axis=1))[agrees & evidence.of(i)]
+        partners = {
+            other.name: int((agrees & across & evidence.of(j)).sum())
+            for j, other in enumerate(cameras)
+            if j != i
+        }
+        by_name[camera.name] = CameraVerdict(
+            max((f.level for f in said), default=Level.NOTE),
+            tuple(sorted(said, key=lambda f: -f.level)),
+            tuple(turns[i].tolist()),
+            tuple(sigmas[i].tolist()),
+            int((given & across).sum()),
+            int(across.sum()),
+            int((given & moving).sum()),
+            int(moving.sum()),
+            float(np.median(sizes)) if len(sizes) else float("nan"),
+            {name: count for name, count in partners.items() if count},
+        )
+    level = max(v.level for v in by_name.values())
+    return Verdict(level, by_name, given, adjusted.moves)
+
+
+def _errors(evidence: Evidence, cameras: Sequence[Camera], moves: Array) -> Array:
+    poses = np.array([camera.ego_from_camera for camera in cameras])
+    return evidence.rays(cameras).errors(poses, moves)
+
+
+def _mistake(evidence: Evidence, cameras: Sequence[Camera]) -> Alternative | None:
+    """The mistake whose undoing pays most, if it pays."""
+    moves = adjust(evidence, cameras, fixed=True).moves
+    now = agreement(_errors(evidence, cameras, moves))
+    named = list(alternatives(cameras))
+    free = [
+        found
+        for i, camera in enumerate(cameras)
+        if (found := turned(evidence, cameras, moves, i))
+        and _angle(found.cameras[i], camera) > _LARGE_TURN
+    ]
+    scored = [
+        replace(one, gain=gain(evidence, cameras, moves, now, one)) for one in (*named, *free)
+    ]
+    paying = [one for one in scored if _pays(one, evidence, now)]
+    if not paying:
+        return None
+    best = max(paying, key=lambda one: one.gain)
+    if best.fault == "turned":
+        (i,) = best.cameras
+        rivals = [p for p in paying if list(p.cameras) == [i] and p.gain > _NAMED * best.gain]
+        best = max(rivals, key=lambda one: (one.fault != "turned", one.gain))
+    return best
+
+
+def _pays(one: Alternative, evidence: Evidence, now: Array) -> bool:
+    rows = np.any([evidence.of(i) for i in one.cameras], axis=0)
+    return one.gain > max(_LEAST_GAIN, _LEAST_SHARE * float(now[rows].sum()))
+
+
+def _said(found: Alternative, i: int, cameras: Sequence[Camera]) -> str:
+    if len(found.cameras) == 2:
+        (other,) = (j for j in found.cameras if j != i)
+        return f"swapped with {cameras[other].name}: its pictures fit the other's calibration"
+    if found.fault != "turned":
+        return f"{found.fault}: the other way round {found.gain:.0f} more matches agree"
+    camera, right = cameras[i], found.cameras[i]
+    text = f"it looks {_angle(right, camera):.0f} degrees away from where it is said to"
+    if read_as_radians(camera.ego_from_camera[:3, :3], right.ego_from_camera[:3, :3]):
+        return f"{text}: its angles look like degrees that were read as radians"
+    return text
+
+
+def _angle(a: Camera, b: Camera) -> float:
+    """Degrees."""
+    turn = a.ego_from_camera[:3, :3].T @ b.ego_from_camera[:3, :3]
+    return float(np.degrees(np.linalg.norm(cv2.Rodrigues(turn)[0])))
+
+
+def _turned(camera: Camera, turn: Array) -> Camera:
+    pose = camera.ego_from_camera.copy()
+    pose[:3, :3] = cv2.Rodrigues(turn)[0] @ pose[:3, :3]
+    return replace(camera, ego_from_camera=pose)
+
+
+def _axes(camera: Camera) -> Array:
+    """(3, 3): the axes in the ego frame about which small yaw, pitch and roll turn it."""
+    forward = camera.ego_from_camera[:3, 2]
+    up = np.array([0.0, 0.0, 1.0])
+    side = np.cross(forward, up)
+    length = np.linalg.norm(side)
+    right = side / length if length > 1e-6 else camera.ego_from_camera[:3, 0]
+    return np.stack([up, right, forward])
+
+
+def _yaw_pitch_roll(camera: Camera, turn: Array) -> Array:
+    return np.degrees(_axes(camera) @ turn)
+
+
+def _sigmas(adjusted: Adjustment, i: int, camera: Camera) -> Array:
+    axes = _axes(camera)
+    return np.degrees(np.sqrt(np.diag(axes @ adjusted.covariances[i] @ axes.T)))
+
+
+def _noise(errors: Array) -> float:
+    """Of the matches that agree, over the one assumed; never below a third of it, for not all of
+    what is off is noise."""
+    if not len(errors):
+        return 1.0
+    return max(0.33, float(np.median(np.linalg.norm(errors[:, :3], axis=1)) / SIGMA / 0.83))
+
+
+def _of_turn(turn: Array, sigma: Array) -> list[Finding]:
+    said = []
+    for name, angle, deviation, limit in zip(
+        ("yaw", "pitch", "roll"), turn, sigma, (TURN_BAD, TURN_BAD, _ROLL_BAD), strict=True
+    ):
+        if abs(angle) > max(limit, _SURE * deviation):
+            said.append(
+                Finding(
+                    Level.BAD,
+                    f"its {name} is off by {-angle:+.1f} ± {deviation:.1f} degrees",
+                )
+            )
+    return said
+
+
+def _contradictions(
+    evidence: Evidence,
+    agrees: NDArray[np.bool_],
+    cameras: Sequence[Camera],
+    adjusted: Adjustment,
+    findings: list[list[Finding]],
+) -> None:
+    """Cameras that must be turned against each other, though neither by so much that it is
+    certainly the wrong one."""
+    for i, j in combinations(range(len(cameras)), 2):
+        common = (agrees & evidence.of(i) & evidence.of(j)).sum()
+        apart = float(np.degrees(np.linalg.norm(adjusted.turns[i] - adjusted.turns[j])))
+        innocent = all(f.level < Level.BAD for k in (i, j) for f in findings[k])
+        if common >= _LEAST_COMMON and apart > _APART and innocent:
+            for k, other in ((i, j), (j, i)):
+                text = (
+                    f"it contradicts {cameras[other].name} by {apart:.1f} degrees; "
+                    "the pictures do not show which of the two is wrong"
+                )
+                findings[k].append(Finding(Level.BAD, text))
+
+
+def _unverified(has_pictures: bool) -> Finding:
+    if not has_pictures:
+        return Finding(Level.DOUBTFUL, "not verified: the log has no pictures of it")
+    return Finding(
+        Level.DOUBTFUL,
+        "not verified: its pictures show too little in common with others and with themselves "
+        "later; take a log of driving straight on past buildings or trees",
+    )
