@@ -67,8 +67,9 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         moved[:, :3, :3] = np.array([cv2.Rodrigues(t)[0] for t in turns[:n]]) @ poses[:, :3, :3]
         return rays.taken(rows).errors(moved, moves_of(motions, turns[n:])) / SIGMA
 
-    x = np.zeros(len(prior))
-    value, damping = errors(x), 1e-3
+    x: Array = np.zeros(len(prior))
+    damping = 1e-3
+    value: Array = errors(x)
     cost = _cost(value, x / prior)
     normal: Array = np.eye(len(x))
     for _ in range(_ITERATIONS):
@@ -98,7 +99,8 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
             damping *= 0.2 if better else 10
         if not better:
             break
-        gain, x, value, cost = cost - new, x + step, moved, new
+        gain, cost = cost - new, new
+        x, value = x + step, moved
         if gain < 1e-5 * cost:
             break
     inverse = np.linalg.inv(normal)

@@ -18,6 +18,8 @@ AGREES = np.radians(0.75)
 """From this error on a match does not agree at all."""
 _SCALES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 4, 4 / 3, 3 / 2, 2, 3, 4)
 """Between the usual sizes of images."""
+TURNED = "turned"
+"""The fault without a name."""
 _TRIES = 2000
 _SAMPLE = 300
 
@@ -37,8 +39,10 @@ def agreement(errors: Array) -> Array:
     return np.maximum(0, 1 - square / AGREES**2)
 
 
-def alternatives(cameras: Sequence[Camera]) -> Iterator[Alternative]:
-    """The usual mistakes, undone, without a look at any picture."""
+def alternatives(cameras: Sequence[Camera], turned: Sequence[Camera]) -> Iterator[Alternative]:
+    """The usual mistakes of `cameras`, undone, without a look at any picture. Other lenses are
+    tried on the cameras as they are and as `turned`, for the turn may be right or due to the lens.
+    """
     for i, camera in enumerate(cameras):
         given = camera.ego_from_camera
         yield _one("its transform is in the wrong direction", i, camera, invert(given))
@@ -49,7 +53,8 @@ def alternatives(cameras: Sequence[Camera]) -> Iterator[Alternative]:
             _posed(given, np.degrees(angles(given[:3, :3]))),
         )
         for lens, fault in _other_lenses(camera.lens):
-            yield Alternative(fault, {i: replace(camera, lens=lens)})
+            for posed in (camera, turned[i]):
+                yield Alternative(fault, {i: replace(posed, lens=lens)})
         for j in range(i + 1, len(cameras)):
             other = cameras[j]
             yield Alternative(
@@ -67,10 +72,8 @@ def _posed(pose: Array, angles: Array) -> Array:
 
 
 def _other_lenses(lens: Lens) -> Iterator[tuple[Lens, str]]:
-    kind = "fisheye" if lens.model == "pinhole" else "pinhole"
-    coefficients = (*lens.distortion, 0.0, 0.0, 0.0, 0.0)[:4]
-    other = replace(lens, model=kind, distortion=coefficients)  # type: ignore[arg-type]
-    yield other, f"its lens is a {kind}, given as a {lens.model}"
+    other = other_model(lens)
+    yield other, model_fault(other)
     for scale in _SCALES:
         resized = lens.resized(round(lens.width * scale), round(lens.height * scale))
         yield (
@@ -79,7 +82,21 @@ def _other_lenses(lens: Lens) -> Iterator[tuple[Lens, str]]:
         )
 
 
-def turned(
+def model_fault(right: Lens) -> str:
+    """What is said of a lens whose model is that of `right`."""
+    given = "pinhole" if right.model == "fisheye" else "fisheye"
+    return f"its lens is a {right.model}, given as a {given}"
+
+
+def other_model(lens: Lens) -> Lens:
+    """A fisheye's coefficients as a pinhole's, or the reverse, as far as there are so many."""
+    coefficients = (*lens.distortion, 0.0, 0.0, 0.0, 0.0)[:4]
+    if lens.model == "pinhole":
+        return replace(lens, model="fisheye", distortion=coefficients)
+    return replace(lens, model="pinhole", distortion=coefficients)
+
+
+def looking_elsewhere(
     evidence: Evidence, cameras: Sequence[Camera], moves: Array, i: int
 ) -> Alternative | None:
     """Camera `i` turned so that most of what it shows agrees with the other cameras; None where
@@ -115,7 +132,7 @@ def turned(
         score = float(agreement(sample.errors(trial, moves)).sum())
         if score > best:
             best, pose = score, trial[i]
-    return None if pose is None else _one("turned", i, cameras[i], pose)
+    return None if pose is None else _one(TURNED, i, cameras[i], pose)
 
 
 def _frames(u: Array, v: Array) -> Array:

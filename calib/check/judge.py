@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 
 from calib.camera import Camera
 from calib.check.adjust import Adjustment, adjust
-from calib.check.alternatives import Alternative, agreement, alternatives, gain, turned
+from calib.check.alternatives import (
+    TURNED,
+    Alternative,
+    agreement,
+    alternatives,
+    gain,
+    looking_elsewhere,
+)
 from calib.check.evidence import SIGMA, Evidence
 from calib.check.finding import Finding, Level
+from calib.check.model import other_model_fits
 from calib.check.plausible import implausible
 from calib.check.units import read_as_radians
 
@@ -37,6 +45,7 @@ _NAMED = 0.85
 """A mistake with a name is preferred to one that gains more, if it gains this share of it."""
 _LARGE_TURN = 4.0
 """Degrees from which a turn is searched for among all, not by small steps."""
+_PROMISING = 3
 _LEAST_COMMON = 15
 
 
@@ -82,17 +91,15 @@ def judge(
     ]
     given = agreement(_errors(evidence, cameras, adjust(evidence, cameras, fixed=True).moves)) > 0
     corrected = list(cameras)
+    found, adjusted = _mistake(evidence, corrected)
     for _ in cameras:
-        found = _mistake(evidence, corrected)
         if found is None:
             break
         for i, camera in found.cameras.items():
             findings[i].append(Finding(Level.BAD, _said(found, i, corrected)))
             corrected[i] = camera
-    adjusted = adjust(evidence, corrected)
-    turned_cameras = [
-        _turned(camera, turn) for camera, turn in zip(corrected, adjusted.turns, strict=True)
-    ]
+        found, adjusted = _mistake(evidence, corrected)
+    turned_cameras = _turned(corrected, adjusted)
     errors = _errors(evidence, turned_cameras, adjusted.moves)
     agrees = agreement(errors) > 0
     scale = _noise(errors[agrees])
@@ -142,29 +149,61 @@ def _errors(evidence: Evidence, cameras: Sequence[Camera], moves: Array) -> Arra
     return evidence.rays(cameras).errors(poses, moves)
 
 
-def _mistake(evidence: Evidence, cameras: Sequence[Camera]) -> Alternative | None:
-    """The mistake whose undoing pays most, if it pays."""
-    moves = adjust(evidence, cameras, fixed=True).moves
-    now = agreement(_errors(evidence, cameras, moves))
-    named = list(alternatives(cameras))
-    free = [
-        found
-        for i, camera in enumerate(cameras)
-        if (found := turned(evidence, cameras, moves, i))
-        and _angle(found.cameras[i], camera) > _LARGE_TURN
-    ]
-    scored = [
-        replace(one, gain=gain(evidence, cameras, moves, now, one)) for one in (*named, *free)
-    ]
-    paying = [one for one in scored if _pays(one, evidence, now)]
+def _mistake(
+    evidence: Evidence, cameras: Sequence[Camera]
+) -> tuple[Alternative | None, Adjustment]:
+    """The mistake whose undoing pays most, if one pays, and how the cameras as given are turned.
+
+    What undoing pays is counted after the cameras are turned anew: else a turn of the neighbours
+    hides a mistake, or looks like one.
+    """
+    adjusted = adjust(evidence, cameras)
+    base = _turned(cameras, adjusted)
+    worth = _worth(evidence, cameras, adjusted)
+    tried = []
+    for one in _promising(evidence, cameras, base, adjusted.moves):
+        changed = [one.cameras.get(i, camera) for i, camera in enumerate(cameras)]
+        gained = _worth(evidence, changed, adjust(evidence, changed)) - worth
+        tried.append(replace(one, gain=gained))
+    paying = [one for one in tried if one.gain > _LEAST_GAIN]
     if not paying:
-        return None
+        return other_model_fits(evidence, cameras, base, adjusted.moves), adjusted
     best = max(paying, key=lambda one: one.gain)
-    if best.fault == "turned":
-        (i,) = best.cameras
-        rivals = [p for p in paying if list(p.cameras) == [i] and p.gain > _NAMED * best.gain]
-        best = max(rivals, key=lambda one: (one.fault != "turned", one.gain))
-    return best
+    if best.fault == TURNED:
+        alike = [p for p in paying if p.cameras.keys() == best.cameras.keys()]
+        near = [p for p in alike if p.gain > _NAMED * best.gain]
+        best = max(near, key=lambda one: (one.fault != TURNED, one.gain))
+    return best, adjusted
+
+
+def _promising(
+    evidence: Evidence, cameras: Sequence[Camera], base: Sequence[Camera], moves: Array
+) -> list[Alternative]:
+    """The few mistakes whose undoing lets most matches agree, beside the cameras as given and
+    beside the same turned as they fit best, `base`."""
+    chosen = []
+    for beside in (cameras, base):
+        now = agreement(_errors(evidence, beside, moves))
+        free = [
+            found
+            for i, camera in enumerate(cameras)
+            if (found := looking_elsewhere(evidence, beside, moves, i))
+            and _angle(found.cameras[i], camera) > _LARGE_TURN
+        ]
+        scored = [
+            replace(one, gain=gain(evidence, beside, moves, now, one))
+            for one in (*alternatives(cameras, base), *free)
+        ]
+        paying = [one for one in scored if _pays(one, evidence, now)]
+        chosen += sorted(paying, key=lambda one: -one.gain)[:_PROMISING]
+    return chosen
+
+
+def _worth(evidence: Evidence, cameras: Sequence[Camera], adjusted: Adjustment) -> float:
+    """Matches that agree, less what cameras cost that must be turned for it."""
+    agreeing = agreement(_errors(evidence, _turned(cameras, adjusted), adjusted.moves)).sum()
+    wrong = np.degrees(np.linalg.norm(adjusted.turns, axis=1)) > TURN_BAD
+    return float(agreeing - _LEAST_GAIN * wrong.sum())
 
 
 def _pays(one: Alternative, evidence: Evidence, now: Array) -> bool:
@@ -176,8 +215,8 @@ def _said(found: Alternative, i: int, cameras: Sequence[Camera]) -> str:
     if len(found.cameras) == 2:
         (other,) = (j for j in found.cameras if j != i)
         return f"swapped with {cameras[other].name}: its pictures fit the other's calibration"
-    if found.fault != "turned":
-        return f"{found.fault}: the other way round {found.gain:.0f} more matches agree"
+    if found.fault != TURNED:
+        return f"{found.fault}; put right, {found.gain:.0f} more matches agree"
     camera, right = cameras[i], found.cameras[i]
     text = f"it looks {_angle(right, camera):.0f} degrees away from where it is said to"
     if read_as_radians(camera.ego_from_camera[:3, :3], right.ego_from_camera[:3, :3]):
@@ -191,10 +230,13 @@ def _angle(a: Camera, b: Camera) -> float:
     return float(np.degrees(np.linalg.norm(cv2.Rodrigues(turn)[0])))
 
 
-def _turned(camera: Camera, turn: Array) -> Camera:
-    pose = camera.ego_from_camera.copy()
-    pose[:3, :3] = cv2.Rodrigues(turn)[0] @ pose[:3, :3]
-    return replace(camera, ego_from_camera=pose)
+def _turned(cameras: Sequence[Camera], adjusted: Adjustment) -> list[Camera]:
+    turned = []
+    for camera, turn in zip(cameras, adjusted.turns, strict=True):
+        pose = camera.ego_from_camera.copy()
+        pose[:3, :3] = cv2.Rodrigues(turn)[0] @ pose[:3, :3]
+        turned.append(replace(camera, ego_from_camera=pose))
+    return turned
 
 
 def _axes(camera: Camera) -> Array:
