@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.camera import Camera
+from calib.lens import Lens
 
 Array = NDArray[np.float64]
 SIGMA = np.radians(0.1)
@@ -29,10 +30,11 @@ NEAREST = 1.0
 class Matches:
     """Points that camera `a` shows at `a_pixels` (N, 2) and camera `b` at `b_pixels`: at one
     instant where `motion` is None, else, `a` and `b` being one camera, before and after the
-    motion of that number."""
+    motion of that number. `moment`: number of the instant, for whoever shows them."""
 
     a: str
     b: str
+    moment: int
     motion: int | None
     a_pixels: Array
     b_pixels: Array
@@ -77,6 +79,7 @@ class Evidence:
         none = len(self.motions)
         self.motion = flat([none if m.motion is None else m.motion for m in self.matches])
         self.group = flat(list(range(len(self.matches))))
+        self._remembered: dict[tuple[int, Lens], tuple[Array, Array]] = {}
         empty = [np.zeros((0, 2))]
         self.a_pixels = np.concatenate([m.a_pixels for m in self.matches] or empty)
         self.b_pixels = np.concatenate([m.b_pixels for m in self.matches] or empty)
@@ -90,15 +93,26 @@ class Evidence:
         """(N,) whether the camera takes part."""
         return (self.a == camera) | (self.b == camera)
 
+    def between(self, a: str, b: str, moment: int) -> NDArray[np.bool_]:
+        """(N,) whether it is between these two cameras at this moment."""
+        wanted = [(m.a, m.b, m.moment) == (a, b, moment) for m in self.matches]
+        return np.array(wanted, bool)[self.group]
+
     def rays(self, cameras: Sequence[Camera], rows: NDArray[np.bool_] | None = None) -> "Rays":
         """Rays of all matches, or of some, by the lenses of `cameras`, in order of `names`."""
-        chosen = np.ones(len(self.a), bool) if rows is None else rows
-        a, b = self.a[chosen], self.b[chosen]
-        from_a, from_b = np.full((len(a), 3), np.nan), np.full((len(b), 3), np.nan)
+        from_a, from_b = np.full((len(self.a), 3), np.nan), np.full((len(self.b), 3), np.nan)
         for i, camera in enumerate(cameras):
-            from_a[a == i] = camera.lens.unproject(self.a_pixels[chosen][a == i])
-            from_b[b == i] = camera.lens.unproject(self.b_pixels[chosen][b == i])
-        return Rays(a, b, self.motion[chosen], from_a, from_b)
+            from_a[self.a == i], from_b[self.b == i] = self._rays_of(i, camera.lens)
+        rays = Rays(self.a, self.b, self.motion, from_a, from_b)
+        return rays if rows is None else rays.taken(rows)
+
+    def _rays_of(self, i: int, lens: Lens) -> tuple[Array, Array]:
+        """Of camera `i`'s pixels as the first and as the second of a match; remembered, for the
+        same few lenses are tried in many combinations."""
+        if (i, lens) not in self._remembered:
+            a_rays = lens.unproject(self.a_pixels[self.a == i])
+            self._remembered[i, lens] = a_rays, lens.unproject(self.b_pixels[self.b == i])
+        return self._remembered[i, lens]
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,7 @@ class Rays:
     from_a: Array
     from_b: Array
 
-    def taken(self, rows: NDArray[np.int64] | slice) -> "Rays":
+    def taken(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Rays":
         """Some of them."""
         return Rays(*(values[rows] for values in vars(self).values()))
 

@@ -33,6 +33,9 @@ Array = NDArray[np.float64]
 TURN_BAD = 1.0
 """Degrees of yaw or pitch by which a camera is certainly wrong; right ones stay below 0.6."""
 _ROLL_BAD = 2.0
+_SYSTEMATIC = 0.2
+"""Degrees that right cameras seem to be off, however many matches there are: cameras that are not
+quite in step, rolling shutters, moving traffic."""
 _SURE = 3.0
 """Standard deviations that a turn must have to count."""
 _OPEN = 0.5
@@ -51,32 +54,32 @@ _LEAST_COMMON = 15
 
 @dataclass(frozen=True)
 class CameraVerdict:
-    """`turn`: yaw, pitch and roll in degrees by which it would have to be turned, signs as in a
-    rig file, with standard deviations `sigma`. `agreeing` of `matches` with other cameras and of
-    `moving` with itself later, under the calibration given; `error` of those that agree, median
-    in degrees, NaN without any. `partners`: agreeing matches by camera, after all corrections."""
+    """`off`: yaw, pitch and roll in degrees by which the camera as given is wrong, signs as in a
+    rig file, with standard deviations `sigma`; NaN where another mistake was found. `agreeing` of
+    `matches` with other cameras and `moving_agreeing` of `moving` with itself later, under the
+    calibration given. `partners`: matches by camera that are genuine as far as is known."""
 
     level: Level
     findings: tuple[Finding, ...]
-    turn: tuple[float, float, float]
+    off: tuple[float, float, float]
     sigma: tuple[float, float, float]
     agreeing: int
     matches: int
     moving_agreeing: int
     moving: int
-    error: float
     partners: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`cameras` by name. `agrees` (N,): which matches agree with the rig as given. `moves`: how
-    the vehicle moved (motions + 1, 4, 4)."""
+    """`cameras` by name. `agrees` (N,): which matches agree with the rig as given; `genuine` (N,):
+    with the rig put right, as far as that is known. `noise`: median error of those in degrees."""
 
     level: Level
     cameras: dict[str, CameraVerdict]
     agrees: NDArray[np.bool_]
-    moves: Array
+    genuine: NDArray[np.bool_]
+    noise: float
 
 
 def judge(
@@ -103,12 +106,16 @@ def judge(
     errors = _errors(evidence, turned_cameras, adjusted.moves)
     agrees = agreement(errors) > 0
     scale = _noise(errors[agrees])
-    turns = np.array(
+    off = -np.array(
         [_yaw_pitch_roll(c, t) for c, t in zip(corrected, adjusted.turns, strict=True)]
     ).reshape(-1, 3)
-    sigmas = scale * np.array([_sigmas(adjusted, i, c) for i, c in enumerate(corrected)])
+    random = scale * np.array([_sigmas(adjusted, i, c) for i, c in enumerate(corrected)])
+    sigmas = np.hypot(random, _SYSTEMATIC)
     for i in range(len(cameras)):
-        findings[i] += _of_turn(turns[i], sigmas[i])
+        if corrected[i] is cameras[i]:
+            findings[i] += _of_turn(off[i], sigmas[i])
+        else:  # what is left beside the mistake says nothing of the camera as given
+            off[i] = np.nan
     _contradictions(evidence, agrees, corrected, adjusted, findings)
     by_name = {}
     for i, camera in enumerate(cameras):
@@ -122,7 +129,6 @@ def judge(
         said = [replace(f, level=Level.NOTE) if confirmed else f for f in findings[i]]
         if not said and not confirmed:
             said.append(_unverified(camera.name in image_sizes))
-        sizes = np.degrees(np.linalg.norm(errors[:, :3], axis=1))[agrees & evidence.of(i)]
         partners = {
             other.name: int((agrees & across & evidence.of(j)).sum())
             for j, other in enumerate(cameras)
@@ -131,17 +137,16 @@ def judge(
         by_name[camera.name] = CameraVerdict(
             max((f.level for f in said), default=Level.NOTE),
             tuple(sorted(said, key=lambda f: -f.level)),
-            tuple(turns[i].tolist()),
+            tuple(off[i].tolist()),
             tuple(sigmas[i].tolist()),
             int((given & across).sum()),
             int(across.sum()),
             int((given & moving).sum()),
             int(moving.sum()),
-            float(np.median(sizes)) if len(sizes) else float("nan"),
             {name: count for name, count in partners.items() if count},
         )
     level = max(v.level for v in by_name.values())
-    return Verdict(level, by_name, given, adjusted.moves)
+    return Verdict(level, by_name, given, agrees, _median_angle(errors[agrees]))
 
 
 def _errors(evidence: Evidence, cameras: Sequence[Camera], moves: Array) -> Array:
@@ -261,21 +266,26 @@ def _sigmas(adjusted: Adjustment, i: int, camera: Camera) -> Array:
 def _noise(errors: Array) -> float:
     """Of the matches that agree, over the one assumed; never below a third of it, for not all of
     what is off is noise."""
-    if not len(errors):
-        return 1.0
-    return max(0.33, float(np.median(np.linalg.norm(errors[:, :3], axis=1)) / SIGMA / 0.83))
+    median = _median_angle(errors)
+    return max(0.33, median / (0.83 * np.degrees(SIGMA))) if np.isfinite(median) else 1.0
 
 
-def _of_turn(turn: Array, sigma: Array) -> list[Finding]:
+def _median_angle(errors: Array) -> float:
+    """Degrees, NaN of none."""
+    angles = np.degrees(np.linalg.norm(errors[:, :3], axis=1))
+    return float(np.median(angles)) if len(angles) else float("nan")
+
+
+def _of_turn(off: Array, sigma: Array) -> list[Finding]:
     said = []
     for name, angle, deviation, limit in zip(
-        ("yaw", "pitch", "roll"), turn, sigma, (TURN_BAD, TURN_BAD, _ROLL_BAD), strict=True
+        ("yaw", "pitch", "roll"), off, sigma, (TURN_BAD, TURN_BAD, _ROLL_BAD), strict=True
     ):
         if abs(angle) > max(limit, _SURE * deviation):
             said.append(
                 Finding(
                     Level.BAD,
-                    f"its {name} is off by {-angle:+.1f} ± {deviation:.1f} degrees",
+                    f"its {name} is off by {angle:+.1f} ± {deviation:.1f} degrees",
                 )
             )
     return said

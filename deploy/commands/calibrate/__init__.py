@@ -2,11 +2,13 @@
 
 import typer
 
+from deploy.commands.calibrate.check import check
 from deploy.commands.calibrate.convert import convert
 from deploy.commands.calibrate.intrinsics import intrinsics
 from deploy.commands.calibrate.rig import rig
 
 app = typer.Typer(help="Calibrate cameras.", no_args_is_help=True)
+app.command("check")(check)
 app.command("convert")(convert)
 app.command("intrinsics")(intrinsics)
 app.command("rig")(rig)
