@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.camera import Camera
-from calib.check.evidence import SIGMA, Evidence, Motion, Rays
+from calib.check.evidence import Evidence, Motion, Rays
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64] | slice
@@ -23,6 +23,7 @@ _TURN_KNOWN, _TURN_OPEN = np.radians(0.1), np.radians(5.0)
 """By how much the vehicle's turn between two instants is off, with and without the log's pose."""
 _SPEED = 10.0
 """m/s, where the log does not tell."""
+_SEVERAL = 3
 _ITERATIONS = 20
 _STEP = 1e-6
 
@@ -65,7 +66,8 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         turns = x.reshape(-1, 3)
         moved = poses.copy()
         moved[:, :3, :3] = np.array([cv2.Rodrigues(t)[0] for t in turns[:n]]) @ poses[:, :3, :3]
-        return rays.taken(rows).errors(moved, moves_of(motions, turns[n:])) / SIGMA
+        some = rays.taken(rows)
+        return some.errors(moved, moves_of(motions, turns[n:])) / some.sigma[:, None]
 
     x: Array = np.zeros(len(prior))
     damping = 1e-3
@@ -103,10 +105,22 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         x, value = x + step, moved
         if gain < 1e-5 * cost:
             break
-    inverse = np.linalg.inv(normal)
+    inverse = _among_cameras(np.asarray(np.linalg.inv(normal), np.float64), n)
     blocks = np.array([inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] for i in range(n)])
     turns = x.reshape(-1, 3)
     return Adjustment(turns[:n], blocks, moves_of(motions, turns[n:]))
+
+
+def _among_cameras(covariance: Array, n: int) -> Array:
+    """Without what all cameras share: a turn of the whole rig about the way it drives does not
+    show in any match, and is no mistake of one camera. One or two cameras have no others to go
+    by."""
+    if n < _SEVERAL:
+        return covariance
+    common = np.zeros(len(covariance))
+    common[: 3 * n : 3] = 1 / np.sqrt(n)
+    keep = np.eye(len(covariance)) - np.outer(common, common)
+    return keep @ covariance @ keep
 
 
 def _touched(rays: Rays, number: int, cameras: int) -> NDArray[np.int64]:

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.camera import Camera
+from calib.check.features import LONG_SIDE
 from calib.lens import Lens
 
 Array = NDArray[np.float64]
-SIGMA = np.radians(0.1)
-"""By how much a good match is off."""
+_PIXEL = 0.5
+"""Pixels of a reduced picture (features.py) by which a good match is off."""
+_STEP = np.radians(0.1)
+"""By how much two cameras are off beside that, because their shutters are not quite in step."""
 USUAL = 3.0
 """Metres that most points are away at least."""
 MOST = 120
@@ -103,7 +106,10 @@ class Evidence:
         from_a, from_b = np.full((len(self.a), 3), np.nan), np.full((len(self.b), 3), np.nan)
         for i, camera in enumerate(cameras):
             from_a[self.a == i], from_b[self.b == i] = self._rays_of(i, camera.lens)
-        rays = Rays(self.a, self.b, self.motion, from_a, from_b)
+        pixel = np.array([_PIXEL * max(1, c.lens.width / LONG_SIDE) / c.lens.fx for c in cameras])
+        step = np.where(self.moving, 0, _STEP)
+        sigma = np.sqrt(pixel[self.a] ** 2 + pixel[self.b] ** 2 + step**2)
+        rays = Rays(self.a, self.b, self.motion, from_a, from_b, sigma)
         return rays if rows is None else rays.taken(rows)
 
     def _rays_of(self, i: int, lens: Lens) -> tuple[Array, Array]:
@@ -117,20 +123,22 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Rays:
-    """Unit rays (N, 3) in their cameras' frames; NaN where the lens has none."""
+    """Unit rays (N, 3) in their cameras' frames; NaN where the lens has none. `sigma` (N,): by how
+    many radians a good match is off."""
 
     a: NDArray[np.int64]
     b: NDArray[np.int64]
     motion: NDArray[np.int64]
     from_a: Array
     from_b: Array
+    sigma: Array
 
     def taken(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Rays":
         """Some of them."""
         return Rays(*(values[rows] for values in vars(self).values()))
 
     def errors(self, poses: Array, moves: Array) -> Array:
-        """(N, 3) errors in radians as vectors at right angles to b's rays, in the ego frame.
+        """(N, 4) errors in radians, the first three as a vector across b's ray in the ego frame.
 
         `poses` (cameras, 4, 4): ego_from_camera. `moves` (motions + 1, 4, 4): after_from_before,
         the last the identity. NaN where a lens has no ray.
@@ -139,7 +147,7 @@ class Rays:
         far = turned(move, turned(pose_a, self.from_a))
         seen = turned(pose_b, self.from_b)
         first = turned(move, pose_a[:, :3, 3]) + move[:, :3, 3]
-        return arc_errors(far, first - pose_b[:, :3, 3], seen)
+        return arc_errors(far, first - pose_b[:, :3, 3], seen, self.sigma[:, None])
 
 
 def turned(pose: Array, vectors: Array) -> Array:
@@ -147,19 +155,19 @@ def turned(pose: Array, vectors: Array) -> Array:
     return np.einsum("nij,nj->ni", pose[:, :3, :3], vectors)
 
 
-def arc_errors(far: Array, towards: Array, seen: Array) -> Array:
-    """(..., 4): `seen` less the nearest direction of the arc far + s * towards, and the share s
-    times SIGMA * USUAL, 0 <= s <= 1 / NEAREST. `far` and `seen` are unit vectors, `towards` is in
-    metres. The fourth says that most points are not near: without it two cameras beside each
-    other could be turned towards each other at no cost."""
+def arc_errors(far: Array, towards: Array, seen: Array, sigma: Array) -> Array:
+    """(N, 4): `seen` less the nearest direction of the arc far + s * towards, 0 <= s <= 1 /
+    NEAREST, and s as an error: most points are not near, and without that two cameras beside each
+    other could be turned towards each other at no cost. `far` and `seen` are unit vectors (N, 3),
+    `towards` is in metres, `sigma` (N, 1)."""
 
     def across(vector: Array) -> Array:
         return vector - (vector * seen).sum(axis=-1, keepdims=True) * seen
 
-    sideways = across(towards)
-    square = (sideways**2).sum(axis=-1, keepdims=True) + (SIGMA * USUAL) ** 2
+    weight, sideways = sigma * USUAL, across(towards)
+    square = (sideways**2).sum(axis=-1, keepdims=True) + weight**2
     share = -(across(far) * sideways).sum(axis=-1, keepdims=True) / square
     share = np.clip(share, 0, 1 / NEAREST)
     nearest = far + share * towards
     nearest = nearest / np.linalg.norm(nearest, axis=-1, keepdims=True)
-    return np.concatenate([seen - nearest, SIGMA * USUAL * share], axis=-1)
+    return np.concatenate([seen - nearest, weight * share], axis=-1)

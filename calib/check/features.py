@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_LONG_SIDE = 960
+LONG_SIDE = 960
 """Pixels to which larger images are reduced: enough for a tenth of a degree."""
 _FEATURES = 1500
 _CONTRAST = 0.015
@@ -30,7 +30,7 @@ class Features:
 
 def find_features(grey: NDArray[np.uint8]) -> Features:
     """Of a grey picture (H, W)."""
-    scale = min(1.0, _LONG_SIDE / max(grey.shape))
+    scale = min(1.0, LONG_SIDE / max(grey.shape))
     if scale < 1:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     sift = cv2.SIFT.create(_FEATURES, contrastThreshold=_CONTRAST)

@@ -23,7 +23,7 @@ from calib.check.alternatives import (
     gain,
     looking_elsewhere,
 )
-from calib.check.evidence import SIGMA, Evidence
+from calib.check.evidence import Evidence
 from calib.check.finding import Finding, Level
 from calib.check.model import other_model_fits
 from calib.check.plausible import implausible
@@ -48,7 +48,7 @@ _NAMED = 0.85
 """A mistake with a name is preferred to one that gains more, if it gains this share of it."""
 _LARGE_TURN = 4.0
 """Degrees from which a turn is searched for among all, not by small steps."""
-_PROMISING = 3
+_PROMISING = 2
 _LEAST_COMMON = 15
 
 
@@ -94,22 +94,23 @@ def judge(
     ]
     given = agreement(_errors(evidence, cameras, adjust(evidence, cameras, fixed=True).moves)) > 0
     corrected = list(cameras)
+    mistakes: list[Alternative] = []
     found, adjusted = _mistake(evidence, corrected)
-    for _ in cameras:
-        if found is None:
-            break
-        for i, camera in found.cameras.items():
-            findings[i].append(Finding(Level.BAD, _said(found, i, corrected)))
-            corrected[i] = camera
+    while found is not None and len(mistakes) < len(cameras):
+        mistakes.append(found)
+        corrected = [found.cameras.get(i, camera) for i, camera in enumerate(corrected)]
         found, adjusted = _mistake(evidence, corrected)
     turned_cameras = _turned(corrected, adjusted)
+    for mistake in mistakes:
+        for i in mistake.cameras:
+            text = _said(mistake, i, cameras, turned_cameras[i])
+            findings[i].append(Finding(Level.BAD, text))
     errors = _errors(evidence, turned_cameras, adjusted.moves)
     agrees = agreement(errors) > 0
-    scale = _noise(errors[agrees])
     off = -np.array(
         [_yaw_pitch_roll(c, t) for c, t in zip(corrected, adjusted.turns, strict=True)]
     ).reshape(-1, 3)
-    random = scale * np.array([_sigmas(adjusted, i, c) for i, c in enumerate(corrected)])
+    random = np.array([_sigmas(adjusted, i, c) for i, c in enumerate(corrected)])
     sigmas = np.hypot(random, _SYSTEMATIC)
     for i in range(len(cameras)):
         if corrected[i] is cameras[i]:
@@ -186,7 +187,7 @@ def _promising(
 ) -> list[Alternative]:
     """The few mistakes whose undoing lets most matches agree, beside the cameras as given and
     beside the same turned as they fit best, `base`."""
-    chosen = []
+    chosen: dict[tuple[object, ...], Alternative] = {}
     for beside in (cameras, base):
         now = agreement(_errors(evidence, beside, moves))
         free = [
@@ -200,8 +201,9 @@ def _promising(
             for one in (*alternatives(cameras, base), *free)
         ]
         paying = [one for one in scored if _pays(one, evidence, now)]
-        chosen += sorted(paying, key=lambda one: -one.gain)[:_PROMISING]
-    return chosen
+        for one in sorted(paying, key=lambda one: -one.gain)[:_PROMISING]:
+            chosen[one.fault, *one.cameras.items()] = one
+    return list(chosen.values())
 
 
 def _worth(evidence: Evidence, cameras: Sequence[Camera], adjusted: Adjustment) -> float:
@@ -216,13 +218,14 @@ def _pays(one: Alternative, evidence: Evidence, now: Array) -> bool:
     return one.gain > max(_LEAST_GAIN, _LEAST_SHARE * float(now[rows].sum()))
 
 
-def _said(found: Alternative, i: int, cameras: Sequence[Camera]) -> str:
+def _said(found: Alternative, i: int, cameras: Sequence[Camera], right: Camera) -> str:
+    """`cameras` as given; `right`: camera `i` as it must be."""
     if len(found.cameras) == 2:
         (other,) = (j for j in found.cameras if j != i)
         return f"swapped with {cameras[other].name}: its pictures fit the other's calibration"
     if found.fault != TURNED:
         return f"{found.fault}; put right, {found.gain:.0f} more matches agree"
-    camera, right = cameras[i], found.cameras[i]
+    camera = cameras[i]
     text = f"it looks {_angle(right, camera):.0f} degrees away from where it is said to"
     if read_as_radians(camera.ego_from_camera[:3, :3], right.ego_from_camera[:3, :3]):
         return f"{text}: its angles look like degrees that were read as radians"
@@ -261,13 +264,6 @@ def _yaw_pitch_roll(camera: Camera, turn: Array) -> Array:
 def _sigmas(adjusted: Adjustment, i: int, camera: Camera) -> Array:
     axes = _axes(camera)
     return np.degrees(np.sqrt(np.diag(axes @ adjusted.covariances[i] @ axes.T)))
-
-
-def _noise(errors: Array) -> float:
-    """Of the matches that agree, over the one assumed; never below a third of it, for not all of
-    what is off is noise."""
-    median = _median_angle(errors)
-    return max(0.33, median / (0.83 * np.degrees(SIGMA))) if np.isfinite(median) else 1.0
 
 
 def _median_angle(errors: Array) -> float:

@@ -11,10 +11,10 @@ from scipy.optimize import least_squares
 
 from calib.camera import Camera
 from calib.check.alternatives import Alternative, agreement, model_fault, other_model
-from calib.check.evidence import SIGMA, Evidence
+from calib.check.evidence import Evidence
 
 Array = NDArray[np.float64]
-_FINE = SIGMA / 2
+_FINE = np.radians(0.05)
 _PRIOR = np.radians(2.0)
 _LIKELIER, _LIKELIER_EACH = 30.0, 0.03
 """Log likelihood ratio, in all and a match, from which on the other model is the right one."""
@@ -62,8 +62,8 @@ def _at_best(
         return rays.errors(moved, moves)
 
     def residuals(turn: Array) -> Array:
-        values = np.nan_to_num(errors(turn)[:, :3], nan=1.0) / SIGMA
+        values = np.nan_to_num(errors(turn)[:, :3], nan=1.0) / rays.sigma[:, None]
         return np.concatenate([values.ravel(), turn / _PRIOR])
 
-    found = least_squares(residuals, np.zeros(3), loss="cauchy", x_scale=SIGMA, max_nfev=30)
+    found = least_squares(residuals, np.zeros(3), loss="cauchy", x_scale=1e-3, max_nfev=30)
     return errors(found.x)
