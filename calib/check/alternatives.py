@@ -20,8 +20,8 @@ _SCALES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 4, 4 / 3, 3 / 2, 2, 3, 
 """Between the usual sizes of images."""
 TURNED = "turned"
 """The fault without a name."""
-_TRIES = 2000
-_SAMPLE = 300
+_TRIES = 800
+_SAMPLE = 200
 
 
 @dataclass(frozen=True)

@@ -188,21 +188,21 @@ def _promising(
     """The few mistakes whose undoing lets most matches agree, beside the cameras as given and
     beside the same turned as they fit best, `base`."""
     chosen: dict[tuple[object, ...], Alternative] = {}
+    elsewhere = [
+        found
+        for i, camera in enumerate(cameras)
+        if (found := looking_elsewhere(evidence, base, moves, i))
+        and _angle(found.cameras[i], camera) > _LARGE_TURN
+    ]
     for beside in (cameras, base):
         now = agreement(_errors(evidence, beside, moves))
-        free = [
-            found
-            for i, camera in enumerate(cameras)
-            if (found := looking_elsewhere(evidence, beside, moves, i))
-            and _angle(found.cameras[i], camera) > _LARGE_TURN
-        ]
         scored = [
             replace(one, gain=gain(evidence, beside, moves, now, one))
-            for one in (*alternatives(cameras, base), *free)
+            for one in (*alternatives(cameras, base), *elsewhere)
         ]
         paying = [one for one in scored if _pays(one, evidence, now)]
         for one in sorted(paying, key=lambda one: -one.gain)[:_PROMISING]:
-            chosen[one.fault, *one.cameras.items()] = one
+            chosen[(one.fault, *one.cameras.items())] = one
     return list(chosen.values())
 
 
