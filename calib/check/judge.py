@@ -202,7 +202,8 @@ def _promising(
         ]
         paying = [one for one in scored if _pays(one, evidence, now)]
         for one in sorted(paying, key=lambda one: -one.gain)[:_PROMISING]:
-            chosen[(one.fault, *one.cameras.items())] = one
+            key = (one.fault, *one.cameras.items())
+            chosen[key] = one
     return list(chosen.values())
 
 
