@@ -12,7 +12,8 @@ from calib.rig import Rig
 from deploy.errors import LogError
 from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import LogReader
-from deploy.loop.frames import EncodedSet, join_frames
+from deploy.loop.frames import EncodedSet
+from deploy.loop.join import join_frames
 
 _GAP_NS = 90_000_000
 """At least so long the vehicle moves between the two instants of a moment."""

@@ -83,6 +83,12 @@ class LogReader:
         return self._index.truncated
 
     @property
+    def duration_s(self) -> float:
+        """From the first message to the last chunk of messages; 0 for a log of one chunk."""
+        starts = [block.start_ns for block in self._index.blocks]
+        return (max(starts) - min(starts)) / 1e9 if starts else 0.0
+
+    @property
     def topics(self) -> dict[str, str]:
         """Schema name of each topic."""
         return {c.topic: self._schema_name(c) for c in self._index.channels.values()}
