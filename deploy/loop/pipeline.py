@@ -12,7 +12,7 @@ from deploy.health.camera import CameraHealth, RigMonitor
 from deploy.health.system import SystemHealth
 from deploy.loop.decode import CameraResult, Decoder, not_finite
 from deploy.loop.ego_map import EgoMap
-from deploy.loop.engine import Engine, Pending
+from deploy.loop.engine import Engine, Outputs, Pending
 from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.ground_memory import GroundMemory
@@ -91,35 +91,19 @@ class Pipeline:
         results: dict[str, CameraResult] = {}
         failed: dict[str, str] = {}
         repeated: frozenset[str] = frozenset()
-        pending: list[tuple[Batch, Pending]] = []
-
-        def lost(batch: Batch, error: EngineError) -> None:
-            if not self._keep_going:
-                raise error
-            failed.update((name, str(error)) for name in _delivered(batch, frames))
-
-        for batch in self.batches:
-            with self.timer.stage("preprocess"):
+        with self.timer.stage("preprocess"):
+            for batch in self.batches:
                 repeated |= batch.fill(frames)
-            try:
-                with self.timer.stage("engine"):
-                    pending.append((batch, self.engine.submit(batch.images)))
-            except EngineError as error:
-                lost(batch, error)
-        for batch, call in pending:
-            try:
-                with self.timer.stage("engine"):
-                    outputs = call.result()
-            except EngineError as error:
-                lost(batch, error)
-                continue
-            with self.timer.stage("decode"):
+        with self.timer.stage("engine"):
+            outputs = self._infer(frames, failed)
+        with self.timer.stage("decode"):
+            for batch, arrays in outputs:
                 for name, slot in _delivered(batch, frames).items():
-                    if output := not_finite(outputs, slot):
+                    if output := not_finite(arrays, slot):
                         failed[name] = f"output '{output}' of the network is not finite"
                         continue
                     letterbox = batch.letterboxes[name]
-                    results[name] = self._decoder.decode(outputs, slot, name, letterbox)
+                    results[name] = self._decoder.decode(arrays, slot, name, letterbox)
         with self.timer.stage("fuse"):
             in_rig_order = {name: results[name] for name in self.rig.names if name in results}
             ego = self.fuser.fuse(
@@ -128,6 +112,32 @@ class Pipeline:
                 lambda now, hidden: self._memory.add(now, hidden, frames.stamp_ns, world_from_ego),
             )
         return TickResult(frames, in_rig_order, ego, repeated, health, failed)
+
+    def _infer(self, frames: FrameSet, failed: dict[str, str]) -> list[tuple[Batch, Outputs]]:
+        """Outputs of every batch; cameras of one that fails are added to `failed`.
+
+        All are submitted before one is waited for, and nothing else is done meanwhile: on a CPU
+        other stages would only take the engine's cores, and their times would mean nothing.
+        """
+        pending: list[tuple[Batch, Pending]] = []
+        done: list[tuple[Batch, Outputs]] = []
+
+        def lost(batch: Batch, error: EngineError) -> None:
+            if not self._keep_going:
+                raise error
+            failed.update((name, str(error)) for name in _delivered(batch, frames))
+
+        for batch in self.batches:
+            try:
+                pending.append((batch, self.engine.submit(batch.images)))
+            except EngineError as error:
+                lost(batch, error)
+        for batch, call in pending:
+            try:
+                done.append((batch, call.result()))
+            except EngineError as error:
+                lost(batch, error)
+        return done
 
 
 def _delivered(batch: Batch, frames: FrameSet) -> dict[str, int]:
