@@ -20,7 +20,7 @@ def train_surround(
         Path | None,
         typer.Option(help="Weights whose scenes it reads; those of the shipped nano by default."),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 1200,
     batch: Annotated[int, typer.Option(min=2, help="Rounds a step.")] = 4,
     learning_rate: Annotated[
         float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")

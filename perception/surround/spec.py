@@ -66,10 +66,10 @@ class SurroundSpec(BaseModel):
 
     @property
     def inputs(self) -> tuple[TensorSpec, TensorSpec]:
-        """`scene`: class logits of each camera at any stride. `lookup`: where to look for each
-        point, once for each of the cameras that see it: x and y from -1 to 1 between the outer
-        edges of all scene maps stacked from top to bottom, and the weight of what is there, 0
-        for nothing."""
+        """`scene`: class logits of each camera at the network's stride. `lookup`: where to look for
+        each point, once for each of the cameras that see it: x and y from -1 to 1 between the
+        outer edges of all scene maps stacked from top to bottom, and the weight of what is
+        there, 0 for nothing."""
         scene = ("cameras", len(self.scene_classes), "height", "width")
         lookup = ("looks", len(self.heights), *self.shape, 3)
         return (

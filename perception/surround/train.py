@@ -32,7 +32,7 @@ class SurroundRecipe:
 
     rounds: Path
     network: Path
-    steps: int = 1500
+    steps: int = 1200
     batch: int = 4
     learning_rate: float = 3e-3
     seed: int = 0

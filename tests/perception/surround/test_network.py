@@ -31,7 +31,7 @@ def lively_head() -> SurroundHead:
 
 def scenes(cameras: int = 8) -> torch.Tensor:
     generator = torch.Generator().manual_seed(2)
-    return 3 * torch.randn(cameras, len(SPEC.scene_classes), 30, 40, generator=generator)
+    return 3 * torch.randn(cameras, len(SPEC.scene_classes), 120, 160, generator=generator)
 
 
 @torch.no_grad()
