@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench reference reference-diff soak native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak faults jetson-test native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -34,6 +34,16 @@ reference-diff: $(VENV)/runtime.stamp
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
+
+# Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
+faults: $(VENV)/runtime.stamp
+	$(BIN)/python -m deploy.faults.suite --seeds 25
+
+# The package in an arm64 Debian under emulation: root, debootstrap, qemu-user-static, dpkg-dev, and
+# the wheels at WHEELS=FOLDER, see docs/jetson.md.
+jetson-test: $(VENV)/runtime.stamp
+	test -d "$(WHEELS)" || { echo "set WHEELS to the folder of the emulated-arm64 wheels"; exit 2; }
+	PYTHONPATH=. $(BIN)/python tests/jetson/emulated.py --wheels $(WHEELS)
 
 # The kernels' own C++ tests, fast and under the sanitizers.
 native:

@@ -28,6 +28,18 @@ def ego_from_camera(
     return pose
 
 
+def angles(ego_from_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) yaw, pitch and roll in radians, as `ego_from_camera` takes them, of a pose (4, 4)."""
+    turn = ego_from_camera[:3, :3] @ BODY_FROM_OPTICAL.T
+    return np.array(
+        [
+            np.arctan2(turn[1, 0], turn[0, 0]),
+            np.arctan2(turn[2, 0], np.hypot(turn[2, 1], turn[2, 2])),
+            np.arctan2(turn[2, 1], turn[2, 2]),
+        ]
+    )
+
+
 def invert(dst_from_src: NDArray[np.float64]) -> NDArray[np.float64]:
     """src_from_dst (4, 4) of a rigid dst_from_src (4, 4)."""
     src_from_dst = np.eye(4)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib.errors import FormatError
 from calib.lens import Lens
-from calib.pose import BODY_FROM_OPTICAL, ego_from_camera, invert
+from calib.pose import BODY_FROM_OPTICAL, angles, ego_from_camera, invert
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,5 @@ def size_note(found: CameraSet) -> str:
 
 def mount_text(pose: NDArray[np.float64]) -> str:
     """X,Y,Z,YAW,PITCH,ROLL in metres and degrees of an ego_from_camera (4, 4)."""
-    turn = pose[:3, :3] @ BODY_FROM_OPTICAL.T
-    yaw = np.arctan2(turn[1, 0], turn[0, 0])
-    pitch = np.arctan2(turn[2, 0], np.hypot(turn[2, 1], turn[2, 2]))
-    roll = np.arctan2(turn[2, 1], turn[2, 2])
-    values = [*pose[:3, 3], *np.degrees([yaw, pitch, roll])]
+    values = [*pose[:3, 3], *np.degrees(angles(pose))]
     return ",".join(f"{value + 0.0:.10g}" for value in values)

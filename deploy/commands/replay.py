@@ -4,39 +4,33 @@ import sys
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.keys import Keys
+from deploy.commands.main_command import with_main
 from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
 from deploy.commands.replay_fleet import replay_fleet
 from deploy.commands.report_file import HtmlFile
+from deploy.faults.injection import parse_injection
+from deploy.faults.table import FAULTS
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.controls import HELP, Controls
-from deploy.loop.engine import AUTO, shipped_model
+from deploy.loop.engine import shipped_model
 from deploy.loop.pipeline import TickResult
 from deploy.loop.playback import Part
 from deploy.loop.replay import replay as run
+from deploy.loop.runtimes import AUTO
 from deploy.sinks.report import tables
 
 _LOG = "log"
 
-
-class _LogOrCommand(TyperGroup):
-    """`octoview replay LOG` stands for `octoview replay log LOG`: anything that names no other
-    command is what the main one takes."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args if args and args[0] in self.commands else [_LOG, *args])
-
-
-app = typer.Typer(cls=_LogOrCommand)
+app = typer.Typer(cls=with_main(_LOG))
 app.command("diff")(replay_diff)
 app.command("fleet")(replay_fleet)
 
@@ -70,6 +64,16 @@ def replay(
         str | None, typer.Option(help="Names of the cameras to play, such as main,rear.")
     ] = None,
     engine: EngineName = AUTO,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:CAMERA,...][@START-END]",
+            help=f"Inject a fault, times in seconds from the start: {', '.join(FAULTS)}.",
+        ),
+    ] = None,
+    surround: Annotated[
+        Path | None, typer.Option(help="ONNX file of a learned surround head to run beside it.")
+    ] = None,
     json_file: JsonFile = None,
     html: HtmlFile = None,
     images: Annotated[
@@ -111,6 +115,8 @@ def replay(
             images=images,
             html=html,
             engine=engine,
+            faults=[parse_injection(text) for text in fault or ()],
+            surround=surround,
             part=part,
             controls=controls,
             progress=progress,

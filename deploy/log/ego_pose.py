@@ -1,5 +1,8 @@
 """How the vehicle moved, as the log tells it on /tf: the ego frame in a frame that stays."""
 
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from numpy.typing import NDArray
@@ -11,6 +14,53 @@ from deploy.log.rig_messages import to_pose
 
 # An older pose says nothing about now.
 MAX_AGE_NS = 100_000_000
+# Between poses farther apart the vehicle may have done anything.
+MAX_GAP_NS = 250_000_000
+
+
+class EgoTrack:
+    """All poses of a log, for any time between them.
+
+    Raises:
+        LogError: a pose is damaged.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        poses = dict(_poses(reader))
+        self._stamps = np.array(sorted(poses), np.int64)
+        self._poses = np.array([poses[stamp] for stamp in self._stamps.tolist()])
+
+    def at(self, stamp_ns: int) -> NDArray[np.float64] | None:
+        """(4, 4) world_from_ego, steady between the poses before and after; None where one of
+        them is missing, or both are farther apart than MAX_GAP_NS."""
+        after = int(np.searchsorted(self._stamps, stamp_ns))
+        if after < len(self._stamps) and self._stamps[after] == stamp_ns:
+            return np.array(self._poses[after])
+        if not 0 < after < len(self._stamps):
+            return None
+        start, end = self._stamps[after - 1 : after + 1].tolist()
+        if end - start > MAX_GAP_NS:
+            return None
+        part = (stamp_ns - start) / (end - start)
+        first, last = self._poses[after - 1 : after + 1]
+        turn, _ = cv2.Rodrigues(first[:3, :3].T @ last[:3, :3])
+        pose = np.eye(4)
+        pose[:3, :3] = first[:3, :3] @ cv2.Rodrigues(part * turn)[0]
+        pose[:3, 3] = (1 - part) * first[:3, 3] + part * last[:3, 3]
+        return pose
+
+
+def _poses(reader: LogReader, start_ns: int = 0) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    topics = {channels.TRANSFORMS} & reader.topics_of(FrameTransform.DESCRIPTOR.full_name)
+    for message in reader.messages(topics, start_ns):
+        transform = message.decode()
+        if transform.child_frame_id == channels.EGO_FRAME:
+            try:
+                yield message.stamp_ns, to_pose(transform)
+            except ValueError as error:
+                raise LogError(
+                    f"{message.log}: {channels.TRANSFORMS} at {message.stamp_ns} ns: {error}"
+                ) from error
 
 
 class EgoPoses:
@@ -18,9 +68,8 @@ class EgoPoses:
 
     def __init__(self, reader: LogReader, start_ns: int = 0) -> None:
         """`start_ns`: time of the first pose that will be asked for."""
-        topics = {channels.TRANSFORMS} & reader.topics_of(FrameTransform.DESCRIPTOR.full_name)
-        self._messages = reader.messages(topics, max(0, start_ns - MAX_AGE_NS))
-        self._ahead = next(self._messages, None)
+        self._ahead_of = _poses(reader, max(0, start_ns - MAX_AGE_NS))
+        self._ahead = next(self._ahead_of, None)
         self._stamp_ns = 0
         self._pose: NDArray[np.float64] | None = None
 
@@ -31,16 +80,7 @@ class EgoPoses:
         Raises:
             LogError: a pose is damaged.
         """
-        while self._ahead is not None and self._ahead.stamp_ns <= stamp_ns:
-            transform = self._ahead.decode()
-            if transform.child_frame_id == channels.EGO_FRAME:
-                try:
-                    self._pose = to_pose(transform)
-                except ValueError as error:
-                    raise LogError(
-                        f"{self._ahead.log}: {channels.TRANSFORMS} at {self._ahead.stamp_ns} ns: "
-                        f"{error}"
-                    ) from error
-                self._stamp_ns = self._ahead.stamp_ns
-            self._ahead = next(self._messages, None)
+        while self._ahead is not None and self._ahead[0] <= stamp_ns:
+            self._stamp_ns, self._pose = self._ahead
+            self._ahead = next(self._ahead_of, None)
         return self._pose if stamp_ns - self._stamp_ns <= MAX_AGE_NS else None

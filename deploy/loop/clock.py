@@ -1,4 +1,5 @@
-"""Two clocks: lockstep runs every frame set, real time drops those that it can't make."""
+"""Clocks: lockstep runs every frame set, real time drops those that it can't make; the steady one
+stamps what is live."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -65,3 +66,14 @@ class RealTimeClock:
         else:
             time.sleep(max(0.0, self._due(encoded) - time.monotonic()))
         yield encoded
+
+
+class SteadyClock:
+    """Nanoseconds since 1970 as the machine's clock said once, at the start; from then on the
+    monotonic clock counts, so that no setting of the machine's clock moves a stamp."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns() + self._offset_ns

@@ -1,5 +1,6 @@
-"""`octoview calibrate rig`: boards seen by several cameras in, where the cameras are out."""
+"""`octoview calibrate rig`: where the cameras are, from boards that they see or from a drive."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from calib.boards.parse import parse_board
-from calib.errors import BoardError
+from calib.errors import BoardError, RigError
 from calib.extrinsics.sightings import find_sightings
 from calib.extrinsics.targets import load_targets
 from calib.rig import Camera, Rig, save_rig
+from deploy.commands.calibrate.driving import estimate_rig, figures, show
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.log.channels import bucket_of_width
@@ -22,27 +24,96 @@ if TYPE_CHECKING:
 
 
 def rig(
-    folder: Annotated[
-        Path, typer.Argument(help="Pictures, CAMERA/INSTANT.png; equal names are one instant.")
-    ],
-    lenses: Annotated[
-        Path, typer.Option(help="Folder of CAMERA.yaml files of calibrate intrinsics.")
-    ],
-    board: Annotated[str, typer.Option(help="chessboard:9x6:0.1, as for calibrate intrinsics.")],
-    targets: Annotated[
-        Path, typer.Option(help="YAML: where some of the boards were measured to be.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER|LOG",
+            help="Pictures, CAMERA/INSTANT.png; equal names are one instant. With --from-driving "
+            "the MCAP log of a drive.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Rig file to write, YAML.")],
+    from_driving: Annotated[
+        bool, typer.Option("--from-driving", help="Angles and heights from a drive, no boards.")
+    ] = False,
+    first_guess: Annotated[
+        str | None,
+        typer.Option(
+            "--rig",
+            help="With --from-driving: rig file or built-in name to start from; else the log's.",
+        ),
+    ] = None,
+    lenses: Annotated[
+        Path | None, typer.Option(help="Folder of CAMERA.yaml files of calibrate intrinsics.")
+    ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="chessboard:9x6:0.1, as for calibrate intrinsics.")
+    ] = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="YAML: where some of the boards were measured to be.")
+    ] = None,
     rate: Annotated[
         float, typer.Option(min=0.1, max=1000, help="Frames per second of the cameras.")
     ] = 36.0,
     json_file: JsonFile = None,
 ) -> None:
-    """Find where all cameras are on the vehicle, from boards that several of them see.
+    """Find where all cameras are on the vehicle, from boards that several of them see, or from the
+    car driving.
 
-    Example: octoview calibrate rig pictures --lenses lenses --board chessboard:9x6:0.1
-    --targets targets.yaml --out car.yaml
+    Examples:\n
+    octoview calibrate rig pictures --lenses lenses --board chessboard:9x6:0.1
+    --targets targets.yaml --out car.yaml\n
+    octoview calibrate rig drive.mcap --from-driving --out car.yaml
     """
+    if from_driving:
+        if lenses or board or targets:
+            raise BoardError("--lenses, --board and --targets don't go with --from-driving")
+        _from_driving(source, first_guess, out, json_file)
+        return
+    if first_guess is not None:
+        raise BoardError("--rig goes with --from-driving only")
+    if lenses is None or board is None or targets is None:
+        raise BoardError("give --lenses, --board and --targets; or --from-driving and a log")
+    _from_boards(source, lenses, board, targets, out, rate, json_file)
+
+
+def _from_driving(log: Path, first_guess: str | None, out: Path, json_file: Path | None) -> None:
+    given, found, warnings = estimate_rig(log, first_guess)
+    console = Console(soft_wrap=True)
+    doubts = {name: one.doubt for name, one in found.items() if one.doubt}
+    for name, one in found.items():
+        if one.sigma_height_m is None and name not in doubts:
+            doubts[name] = "its height is not known without poses of the vehicle in the log"
+    warnings += [f"{n}: not verified and not in the rig file: {why}" for n, why in doubts.items()]
+    show(console, given, found, warnings)
+    write_json(
+        json_file,
+        {
+            "schema": "octoview.calibrate.rig-from-driving/1",
+            "cameras": {
+                name: figures(one) | {"verified": name not in doubts, "doubt": doubts.get(name)}
+                for name, one in found.items()
+            },
+            "warnings": warnings,
+        },
+    )
+    cameras = [
+        replace(camera, ego_from_camera=found[camera.name].ego_from_camera)
+        for camera in given
+        if camera.name not in doubts
+    ]
+    _save(console, cameras, out, "drive longer, with poses in the log")
+
+
+def _from_boards(
+    folder: Path,
+    lenses: Path,
+    board: str,
+    targets: Path,
+    out: Path,
+    rate: float,
+    json_file: Path | None,
+) -> None:
     from calib.extrinsics.calibrate import calibrate_rig  # scipy is slow to start
 
     target = parse_board(board)
@@ -71,8 +142,12 @@ def rig(
         for name, one in result.cameras.items()
         if one.ego_from_camera is not None and one.doubt is None
     ]
+    _save(console, cameras, out, "take more boards")
+
+
+def _save(console: Console, cameras: list[Camera], out: Path, remedy: str) -> None:
     if not cameras:
-        raise BoardError(f"no camera is verified, so {out} is not written; take more boards")
+        raise RigError(f"no camera is verified, so {out} is not written; {remedy}")
     save_rig(Rig(out.stem, tuple(cameras)), out)
     console.print(f"wrote {out}: {len(cameras)} cameras", highlight=False, markup=False)
 

@@ -71,6 +71,14 @@ def test_views_are_a_training_folder_and_equal_for_any_number_of_workers(
     assert np.abs(pictures[0] - pictures[2]).mean() > 2  # another time
     assert np.abs(pictures[0] - pictures[4]).mean() > 2  # another world
 
+    two_frames = tmp_path / "two_frames"
+    assert octoview("views", two_frames, *common, "--frames", 2).code == 0
+    for sample, alone in zip(map(Synthetic(two_frames).sample, range(5)), samples, strict=True):
+        np.testing.assert_array_equal(sample.image, alone.image)  # the frame before is extra
+        assert alone.previous is None and sample.previous is not None
+        moved = np.abs(sample.previous.astype(int) - sample.image).mean()
+        assert 0.5 < moved < 0.5 * np.abs(pictures[0] - pictures[2]).mean()  # a 36th of a second
+
     again = octoview("views", one, *common)
     assert again.code == 2 and "not empty" in again.err and again.err.count("\n") == 1
 

@@ -1,0 +1,1 @@
+"""Where cameras are mounted, seen from the car driving: no board, no target."""
