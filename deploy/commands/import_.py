@@ -1,6 +1,7 @@
 """`octoview import`: other recordings made into logs."""
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +96,8 @@ def teslacam(
         done = import_teslacam(folder, out, _share(ticker), _rig(rig))
     _print_videos(done.videos)
     for gap in done.gaps:
-        print(f"gap of {gap.seconds:.0f} s before {gap.stamp_ns / 1e9:.0f} s")
+        after = datetime.fromtimestamp(gap.stamp_ns / 1e9, timezone.utc)  # as in the file names
+        print(f"gap of {gap.seconds:.0f} s before {after:%Y-%m-%d %H:%M:%S}")
     for reason in done.unreadable:
         print(f"left out: {reason}")
     if rig is None:

@@ -125,13 +125,14 @@ class ReplayPage:
             + f"<script>{script}</script>",
         )
         seconds = content["log"]["seconds"]
+        cameras = f"{len(self.rig)} camera{'s' * (len(self.rig) != 1)}"
         clock = (
             "as fast as the machine goes"
             if content["clock"]["name"] == "lockstep"
             else (f"at {content['clock']['rate']:g} times its pace")
         )
         subtitle = (
-            f"{len(self.rig)} cameras of rig {self.rig.name}, {seconds:.1f} s, {clock}; "
+            f"{cameras} of rig {self.rig.name}, {seconds:.1f} s, {clock}; "
             f"{content['model']['file']} in {content['model']['engine']}"
         )
         write_page(path, content["log"]["file"], sections, subtitle=subtitle)

@@ -75,7 +75,10 @@ def test_teslacam(octoview: Octoview, tmp_path: Path) -> None:
     done = octoview("teslacam", tmp_path / "event", tmp_path / "o.mcap")
     assert done.code == 0, done.err
     assert "main: 6 images" in done.out and "rear: 3 images" in done.out
-    assert "gap of 70 s before" in done.out and "assumed, not calibrated" in done.out
+    assert (
+        "gap of 70 s before 2024-05-01 17:31:10" in done.out
+        and "assumed, not calibrated" in done.out
+    )
 
 
 def test_an_import_that_was_killed_leaves_nothing_and_starts_anew(
