@@ -190,7 +190,7 @@ def score_log(
         if stamp in objects:
             scores.add_vehicles(result.ego, objects[stamp])
             scores.ticks += 1
-        if head and (learned := head.see(result.cameras)):
+        if head and (learned := head.see(result.fit_cameras)):
             both = grounds.get(stamp), objects.get(stamp)
             scores.surround.add(result.ego, learned, *both)
         progress(result)

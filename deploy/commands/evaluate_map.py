@@ -9,6 +9,7 @@ from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.commands.surround_file import SurroundFile
 from deploy.loop.engine import load_engine, shipped_model
 from deploy.loop.pipeline import TickResult
 from deploy.loop.runtimes import REFERENCE
@@ -25,9 +26,7 @@ def evaluate_map(
         float, typer.Option(help="Make every camera's calibration wrong by so many degrees.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the signs of --turn.")] = 0,
-    surround: Annotated[
-        Path | None, typer.Option(help="ONNX file of a learned surround head to score beside it.")
-    ] = None,
+    surround: SurroundFile = None,
     json_file: JsonFile = None,
 ) -> None:
     """Score the map that the loop makes of logs: drivable ground, vehicles in metres. Of several,

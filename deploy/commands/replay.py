@@ -17,6 +17,7 @@ from deploy.commands.progress import Ticker
 from deploy.commands.replay_diff import replay_diff
 from deploy.commands.replay_fleet import replay_fleet
 from deploy.commands.report_file import HtmlFile
+from deploy.commands.surround_file import SurroundFile
 from deploy.faults.injection import parse_injection
 from deploy.faults.table import FAULTS
 from deploy.loop.clock import LockstepClock, RealTimeClock
@@ -71,9 +72,7 @@ def replay(
             help=f"Inject a fault, times in seconds from the start: {', '.join(FAULTS)}.",
         ),
     ] = None,
-    surround: Annotated[
-        Path | None, typer.Option(help="ONNX file of a learned surround head to run beside it.")
-    ] = None,
+    surround: SurroundFile = None,
     json_file: JsonFile = None,
     html: HtmlFile = None,
     images: Annotated[

@@ -40,6 +40,12 @@ class TickResult:
     system: SystemHealth | None = None
     surround: SurroundMap | None = None
 
+    @property
+    def fit_cameras(self) -> dict[str, CameraResult]:
+        """The results that a map may be made of: none of a camera that its health rules out."""
+        unfit = {name for name, health in self.health.items() if not health.fit}
+        return {name: result for name, result in self.cameras.items() if name not in unfit}
+
 
 class Pipeline:
     """Everything between the log and the sinks, set up once per rig and model.

@@ -83,7 +83,7 @@ def replay(
                 result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
                 if head:
                     with timer.stage("surround"):
-                        result = replace(result, surround=head.see(result.cameras))
+                        result = replace(result, surround=head.see(result.fit_cameras))
                 if clock.name == "real":
                     result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):

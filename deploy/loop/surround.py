@@ -17,6 +17,7 @@ from calib.rig import Rig
 from deploy.errors import EngineError
 from deploy.loop.artefact import check_file, first_line
 from deploy.loop.decode import CameraResult
+from deploy.loop.engine import shipped_model
 from deploy.loop.machine import physical_cores
 from perception.errors import SpecError
 from perception.spec import ModelSpec
@@ -44,6 +45,11 @@ class SurroundMap:
             for layer in self.probability
         ]
         return np.asarray(layers, np.float32)
+
+
+def shipped_head() -> Path:
+    """The head that comes with the package."""
+    return shipped_model().with_name("surround.onnx")
 
 
 class Surround:

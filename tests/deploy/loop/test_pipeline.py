@@ -199,4 +199,5 @@ def test_a_blind_camera_is_kept_off_the_map(rig: Rig, engine: Engine, ticks: lis
     (hurt,) = run(rig, engine, ticks[0] | {"main": black})
     (without,) = run(rig, engine, {n: d for n, d in ticks[0].items() if n != "main"})
     assert hurt.health["main"].state == "blind" and "main" in hurt.cameras
+    assert hurt.fit_cameras.keys() == without.cameras.keys()
     assert hurt.ego.seen.tobytes() == without.ego.seen.tobytes()

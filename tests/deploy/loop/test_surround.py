@@ -16,7 +16,7 @@ from deploy.loop.engine import load_engine
 from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
 from deploy.loop.replay import replay
-from deploy.loop.surround import Surround, SurroundMap
+from deploy.loop.surround import Surround, SurroundMap, shipped_head
 from export.surround import write_head
 from perception.spec import ModelSpec
 from perception.surround.network import SurroundHead
@@ -112,3 +112,18 @@ def test_files_that_are_no_heads_are_named(
     other = spec.model_copy(update={"scene_classes": ("road", *spec.scene_classes[1:])})
     with pytest.raises(EngineError, match="train a head for this network"):
         Surround(head, rig, other)
+
+
+def test_the_shipped_head_sees_the_road_of_the_drawn_world(
+    tick: TickResult, rig: Rig, spec: ModelSpec
+) -> None:
+    """It was never shown such pictures nor this stand-in network: what is seen counts alone."""
+    grid = Surround(shipped_head(), rig, spec).see(tick.cameras)
+    assert grid is not None
+    points = np.array([[[10.0, 0.0], [20.0, -3.0], [-8.0, 0.0], [10.0, 12.0], [10.0, -12.0]]])
+    drivable = grid.at(points)[grid.spec.layers.index("drivable")][0]
+    assert (drivable[:3] > 0.7).all() and (drivable[3:] < 0.3).all()
+    # Two vehicles stand ahead, one behind.
+    vehicles = np.array([[[14.0, 2.5], [9.0, -6.0], [-9.0, 2.4], [25.0, 0.0]]])
+    found = grid.at(vehicles)[grid.spec.layers.index("vehicle")][0]
+    assert (found[:3] > 0.3).sum() >= 2 and found[3] < 0.2
