@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench soak native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak faults jetson-test native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -17,9 +17,33 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/runtime.stamp
 	$(BIN)/octoview bench --json out/bench.json
 
+# What tests/deploy/loop/test_reference.py compares a run with. Make it anew when the shipped
+# weights change, and look at what changed before: make reference-diff.
+REFERENCE := tests/refs/hw2.mcap
+REFERENCE_RUN := $(BIN)/octoview replay deploy/samples/hw2.mcap --end 0.35 --no-mosaic \
+	--no-images --engine onnxruntime --out out/reference
+
+reference: $(VENV)/runtime.stamp
+	$(REFERENCE_RUN)
+	cp out/reference/perception.mcap $(REFERENCE)
+
+reference-diff: $(VENV)/runtime.stamp
+	$(REFERENCE_RUN)
+	$(BIN)/octoview replay diff $(REFERENCE) out/reference/perception.mcap
+
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
+
+# Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
+faults: $(VENV)/runtime.stamp
+	$(BIN)/python -m deploy.faults.suite --seeds 25
+
+# The package in an arm64 Debian under emulation: root, debootstrap, qemu-user-static, dpkg-dev, and
+# the wheels at WHEELS=FOLDER, see docs/jetson.md.
+jetson-test: $(VENV)/runtime.stamp
+	test -d "$(WHEELS)" || { echo "set WHEELS to the folder of the emulated-arm64 wheels"; exit 2; }
+	PYTHONPATH=. $(BIN)/python tests/jetson/emulated.py --wheels $(WHEELS)
 
 # The kernels' own C++ tests, fast and under the sanitizers.
 native:
@@ -47,7 +71,7 @@ $(VENV)/runtime.stamp: pyproject.toml CMakeLists.txt $(wildcard deploy/native/*.
 # torch first and alone: the pinned release has a CPU build, a range may pull gigabytes.
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[sim,train,dev]'
+	$(PIP) --editable '.[fleet,rosbag,sim,train,viewer,dev]'
 	touch $@
 
 clean:

@@ -9,9 +9,13 @@ from typing import NoReturn
 import typer
 
 from calib.errors import CalibError
-from deploy.commands import bench, calibrate, evaluate, import_, replay, sim, train
+from deploy.commands import bench, calibrate, evaluate, flash, import_, replay, sim, train
 from deploy.commands.doctor import doctor
 from deploy.commands.export import export
+from deploy.commands.package import package
+from deploy.commands.run import run
+from deploy.commands.self_test import self_test
+from deploy.commands.view import view
 from deploy.errors import DeployError
 from export.errors import ExportError
 from perception.errors import PerceptionError
@@ -31,8 +35,13 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(bench.app, name="bench")
 app.add_typer(replay.app, name="replay")
+app.add_typer(flash.app, name="flash")
+app.command("run")(run)
 app.command("export")(export)
+app.command("view")(view)
 app.command("doctor")(doctor)
+app.command("self-test")(self_test)
+app.command("package")(package)
 
 
 def main() -> None:

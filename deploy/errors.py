@@ -14,3 +14,7 @@ class LogError(DeployError):
 
 class EngineError(DeployError):
     """A model artefact can't be loaded or does not match its spec."""
+
+
+class SourceError(DeployError):
+    """A camera or recording can't be opened, or delivers no longer."""

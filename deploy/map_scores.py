@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
@@ -20,21 +19,22 @@ from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update
 from deploy.log.ego_pose import EgoPoses
-from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, from_grid
+from deploy.log.grids import GroundGrid, from_grid
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock
 from deploy.loop.ego_map import EgoMap
 from deploy.loop.engine import Engine
-from deploy.loop.frames import join_frames
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.surround import Surround
+from deploy.map_truth import drivable_at, enough_seen
+from deploy.surround_scores import SurroundScores
 
 GROUND_REACH_M = 30.0
 VEHICLE_REACH_M = 40.0
 RANGES_M = (0.0, 10.0, 20.0, 30.0, 40.0)
 # A vehicle counts as found within this distance of its centre, or this share of its range.
 GATE_M, GATE_SHARE = 2.0, 0.15
-# Found or not, a vehicle that every camera sees less than half of does not count.
-MAX_OCCLUSION = 0.5
 
 
 @dataclass
@@ -53,17 +53,18 @@ class MapScores:
     found: list[bool] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)  # share of range, of those found
     switches: int = 0
-    has_ground: bool = False
+    grounds: int = 0  # ticks with true ground
+    surround: SurroundScores = field(default_factory=SurroundScores)
     _ids: dict[str, int] = field(default_factory=dict)  # track that stood for a true vehicle last
 
     def add_ground(self, ego: EgoMap, truth: GroundGrid) -> None:
         """Count the cells of one tick."""
         centres = ego.grid.centres()[..., :2]
         near = np.linalg.norm(centres, axis=-1) <= GROUND_REACH_M
-        true = _sample(truth, centres)
+        true = drivable_at(truth, centres)
         near &= true >= 0
         drivable, mapped = true == 1, ego.seen & (ego.drivable >= 0.5)
-        self.has_ground = True
+        self.grounds += 1
         self.cells += int(near.sum())
         self.seen += int((near & ego.seen).sum())
         self.both += int((near & drivable & mapped).sum())
@@ -75,7 +76,7 @@ class MapScores:
         boxes = [box for box in boxes if box.object_class == "vehicle"]
         truth = np.array([box.ego_from_box[:2, 3] for box in boxes]).reshape(-1, 2)
         distance = np.linalg.norm(truth, axis=1)
-        counts = (distance <= VEHICLE_REACH_M) & np.array([_visible(b) for b in boxes], bool)
+        counts = (distance <= VEHICLE_REACH_M) & np.array([enough_seen(b) for b in boxes], bool)
         things = [thing for thing in ego.objects if thing.label == "vehicle"]
         mapped = np.array([(thing.x, thing.y) for thing in things]).reshape(-1, 2)
         gate = np.maximum(GATE_M, GATE_SHARE * distance)
@@ -103,6 +104,17 @@ class MapScores:
                 share = apart[index, partner[index]] / max(float(distance[index]), 1.0)
                 self.errors.append(float(share))
 
+    def __add__(self, other: "MapScores") -> "MapScores":
+        """Counts of both, as of one log. Vehicles of the two are different ones."""
+        mine, theirs = vars(self), vars(other)
+        total = MapScores(**{key: mine[key] + theirs[key] for key in mine if key != "_ids"})
+        total._ids = {
+            f"{i}/{key}": track
+            for i, ids in enumerate((self._ids, other._ids))
+            for key, track in ids.items()
+        }
+        return total
+
     def to_json(self) -> dict[str, Any]:
         """Every measure; None where nothing was there to measure."""
         ranges, found = np.array(self.ranges), np.array(self.found, bool)
@@ -114,7 +126,7 @@ class MapScores:
                 "recall": _share(int(found[inside].sum()), int(inside.sum())),
             }
         ground = None
-        if self.has_ground:
+        if self.grounds:
             ground = {
                 "drivable_iou_seen": _share(self.both, self.either_seen),
                 "drivable_iou_all": _share(self.both, self.either),
@@ -123,6 +135,7 @@ class MapScores:
         return {
             "ticks": self.ticks,
             "ground": ground,
+            "surround": self.surround.to_json() or None,
             "vehicles": {
                 "true": len(ranges),
                 "reported": self.reported,
@@ -141,13 +154,14 @@ class MapScores:
 def score_log(
     log: Path,
     engine: Engine,
-    *,
     turn_deg: float = 0.0,
     seed: int = 0,
+    surround: Path | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> MapScores:
     """Run `log` through the loop and score its map. With `turn_deg` every camera's calibration is
-    first made wrong by that angle about each of its axes, with random signs.
+    first made wrong by that angle about each of its axes, with random signs. `surround`: a
+    learned head to score beside it.
 
     Raises LogError when the log has no truth, and what the loop raises.
     """
@@ -165,6 +179,7 @@ def score_log(
             raise LogError(f"{log}: {channels.TRUTH_DRIVABLE}: {error}") from error
     rig = turned(reader.rig, turn_deg, seed)
     pipeline = Pipeline(rig, engine)
+    head = Surround(surround, rig, engine.spec) if surround else None
     poses = EgoPoses(reader)
     scores = MapScores()
     for encoded in LockstepClock().pace(join_frames(reader.images(), rig)):
@@ -175,6 +190,9 @@ def score_log(
         if stamp in objects:
             scores.add_vehicles(result.ego, objects[stamp])
             scores.ticks += 1
+        if head and (learned := head.see(result.fit_cameras)):
+            both = grounds.get(stamp), objects.get(stamp)
+            scores.surround.add(result.ego, learned, *both)
         progress(result)
     if not scores.ticks:
         raise LogError(f"{log}: no truth has the stamp of a frame set; record them together")
@@ -192,22 +210,6 @@ def turned(rig: Rig, degrees: float, seed: int) -> Rig:
         return replace(camera, ego_from_camera=pose)
 
     return rig if degrees == 0 else Rig(rig.name, tuple(turn(camera) for camera in rig))
-
-
-def _sample(truth: GroundGrid, points: NDArray[np.float64]) -> NDArray[np.int8]:
-    """1 where ego points (..., 2) are drivable, 0 where not, -1 outside the grid."""
-    layer = truth.layers[DRIVABLE_LAYER]
-    columns = np.floor((points[..., 0] - truth.x_min) / truth.cell).astype(int)
-    rows = np.floor((points[..., 1] - truth.y_min) / truth.cell).astype(int)
-    inside = (rows >= 0) & (rows < layer.shape[0]) & (columns >= 0) & (columns < layer.shape[1])
-    values = layer[np.where(inside, rows, 0), np.where(inside, columns, 0)] == 100
-    return np.where(inside, values, -1).astype(np.int8)
-
-
-def _visible(box: Box) -> bool:
-    """Whether some camera sees enough of it; real logs don't say, then it counts."""
-    hidden = [float(v) for key, v in box.metadata.items() if key.startswith("occlusion/")]
-    return not hidden or min(hidden) <= MAX_OCCLUSION
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -58,7 +58,7 @@ def export_onnx(
     network, spec = load_network(checkpoint)
     _, header = load_tensors(checkpoint)  # says more than the spec, such as the training images
     images = list(texture_batches(spec) if batches is None else batches)
-    with _partial(path) as partial:
+    with partial_file(path) as partial:
         write_onnx(network, partial, header)
         parities = _parities(network, partial, images, engines, FP32)
         if not any(parity.failures for parity in parities.values()):
@@ -103,7 +103,7 @@ def export_int8(
     held_out = [batch[1::2] for batch in images if len(batch) > 1]
     if not held_out:
         raise ExportError(f"INT8: give at least {2 * LEAST_IMAGES} images of the road")
-    with _partial(path) as partial, TemporaryDirectory() as folder:
+    with partial_file(path) as partial, TemporaryDirectory() as folder:
         full = Path(folder) / "fp32.onnx"
         write_onnx(network, full, header)
         failed = check_parity(network, onnxruntime_infer(full), texture_batches(spec)).failures
@@ -163,7 +163,7 @@ def texture_batches(spec: ModelSpec, cameras: int = 4) -> Iterable[NDArray[np.fl
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
+def partial_file(path: Path) -> Iterator[Path]:
     """A file beside `path` to write first. Raises ExportError when `path` can't be written."""
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder; make it or choose another --out")

@@ -1,11 +1,12 @@
-"""The network as one ONNX file: dynamic batch, height and width, ModelSpec in its metadata."""
+"""A network as one ONNX file: named tensors, free axes, its spec in the metadata."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
 import torch
+from torch import nn
 
 from perception.network import OctoNet
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, TensorSpec
@@ -21,27 +22,40 @@ def write_onnx(network: OctoNet, path: Path, metadata: Mapping[str, str] | None 
     number of cameras. `metadata` goes into the file beside the spec. Folder must exist.
     """
     spec = network.spec
-    tensors = (spec.input, *spec.outputs)
     example = torch.zeros(2, int(spec.input.shape[1]), 64, 96)
+    about = {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
+    write_graph(
+        network, (example,), (spec.input,), spec.outputs, {**(metadata or {}), **about}, path
+    )
+
+
+def write_graph(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    metadata: Mapping[str, str],
+    path: Path,
+) -> None:
+    """Write `module` in eval mode, traced on `example`, with tensors named and sized as told."""
     with warnings.catch_warnings():
         # The TorchScript exporter is deprecated, but the newer one fixes top-K's shapes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network.eval(),
-            (example,),
+            module.eval(),
+            example,
             path,
-            input_names=[spec.input.name],
-            output_names=[tensor.name for tensor in spec.outputs],
-            dynamic_axes={tensor.name: _named_axes(tensor) for tensor in tensors},
+            input_names=[tensor.name for tensor in inputs],
+            output_names=[tensor.name for tensor in outputs],
+            dynamic_axes={tensor.name: _named_axes(tensor) for tensor in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
     model = onnx.load(path)
     _drop_identities(model.graph)
-    for info, tensor in zip(model.graph.output, spec.outputs, strict=True):
+    for info, tensor in zip(model.graph.output, outputs, strict=True):
         _state_shape(info, tensor)
-    about = {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: spec.hash}
-    onnx.helper.set_model_props(model, {**(metadata or {}), **about})
+    onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -9,95 +9,24 @@ profile per bucket would hold the weights once, but would compute every shape at
 TensorRT would choose its kernels without knowing the size of any image.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.int8 import to_signed
 from export.precision import check_half, to_half
-from export.tensorrt_file import EngineKey, model_hash, read_spec, write_engine
-from perception.spec import ModelSpec, TensorSpec
+from export.tensorrt_file import EngineKey, read_model, read_spec, write_engine
+from export.tensorrt_runtime import check_tensors, first_line, network_tensors, quiet_logger
+from export.tensorrt_target import Precision, Target, compute_capability
+from export.whole_file import whole_file
+from perception.spec import ModelSpec
 
-Precision = Literal["fp32", "fp16", "int8"]
-MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-"""Python module of each engine."""
-OLDEST = {"tensorrt": (10, 3), "tensorrt_rtx": (1, 2)}
 USUAL_BATCH = 4
 """Cameras per bucket of the hw2 rig: what kernels are chosen for."""
-MOST_CAMERAS = 16
-
-
-@dataclass(frozen=True)
-class Target:
-    """What to build for."""
-
-    runtime: ModuleType
-    precision: Precision
-    gpu: str
-    driver: str
-    compute_capabilities: tuple[str, ...] = ()
-    """Such as `8.9`; TensorRT-RTX alone. Empty: the GPU of this machine."""
-    max_batch: int = MOST_CAMERAS
-
-    def key(self, model: bytes) -> EngineKey:
-        return EngineKey(
-            model=model_hash(model),
-            precision=self.precision,
-            runtime=self.runtime.__name__,
-            version=self.runtime.__version__,
-            gpu=self.gpu,
-            driver=self.driver,
-            max_batch=self.max_batch,
-        )
-
-
-def ahead_of_time(
-    runtime: ModuleType, precision: Precision, compute_capabilities: Sequence[str]
-) -> Target:
-    """A target that needs no GPU now. Raises ExportError for an unknown compute capability, and
-    for a runtime that can't build without a GPU."""
-    if not hasattr(runtime, "ComputeCapability"):
-        raise ExportError(
-            f"{runtime.__name__} builds for the GPU of this machine alone; leave out "
-            "--compute-capability, or take --engine tensorrt-rtx"
-        )
-    wanted = tuple(sorted(set(compute_capabilities), key=_by_number))
-    for capability in wanted:
-        _compute_capability(runtime, capability)
-    gpu = f"compute capability {' '.join(wanted)}"
-    return Target(runtime, precision, gpu, "any", wanted)
-
-
-def load_runtime(engine: str) -> ModuleType:
-    """The Python module of `tensorrt` or `tensorrt-rtx`. Raises ExportError when it is missing,
-    broken or too old."""
-    name = MODULES[engine]
-    try:
-        runtime = import_module(name)
-    except ImportError as error:
-        remedy = (
-            "pip install tensorrt-rtx"
-            if engine == "tensorrt-rtx"
-            else "install TensorRT (JetPack has it; on a desktop pip install tensorrt)"
-        )
-        raise ExportError(f"--engine {engine}: {error}; {remedy}") from error
-    except OSError as error:
-        raise ExportError(
-            f"--engine {engine}: its libraries do not load ({error}); install {engine} again"
-        ) from error
-    found = tuple(int(part) for part in runtime.__version__.split(".")[:2])
-    if found < OLDEST[name]:
-        oldest = ".".join(map(str, OLDEST[name]))
-        raise ExportError(f"{name} {runtime.__version__} is too old; install {oldest} or later")
-    return runtime
 
 
 def build_engine(
@@ -127,13 +56,6 @@ def build_engine(
     return key
 
 
-def read_model(path: Path) -> bytes:
-    """Raises ExportError when there is no such file."""
-    if not path.is_file():
-        raise ExportError(f"{path}: no such model; check the path, or `octoview export` one")
-    return path.read_bytes()
-
-
 def parse_model(path: Path, content: bytes) -> ModelProto:
     """Raises ExportError when the content is no ONNX model."""
     try:
@@ -141,8 +63,7 @@ def parse_model(path: Path, content: bytes) -> ModelProto:
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and onnx's exceptions share no base
         raise ExportError(
-            f"{path}: is no ONNX model ({_first_line(str(error))}); "
-            "give a file of `octoview export`"
+            f"{path}: is no ONNX model ({first_line(str(error))}); give a file of `octoview export`"
         ) from error
     return model
 
@@ -162,6 +83,8 @@ def _typed(
             + ("is not for it; take int8" if quantised else "needs it quantised first")
         )
     if precision == "int8":
+        from export.int8 import to_signed  # its libraries load torch where that is installed
+
         return to_signed(model)
     if precision == "fp32":
         return model
@@ -180,7 +103,7 @@ def _typed(
 def _build_plan(path: Path, model: bytes, spec: ModelSpec, bucket: str, target: Target) -> bytes:
     trt = target.runtime
     problems: list[str] = []
-    logger = _quiet_logger(trt, problems)
+    logger = quiet_logger(trt, problems)
     builder = trt.Builder(logger)
     # TensorRT 11 has no other networks and ignores the flag.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -193,6 +116,7 @@ def _build_plan(path: Path, model: bytes, spec: ModelSpec, bucket: str, target: 
     check_tensors(path, network_tensors(network), spec, bucket)
 
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # float32 means all of its bits
     profile = builder.create_optimization_profile()
     usual = min(USUAL_BATCH, target.max_batch)
     batches = (1, usual, target.max_batch)
@@ -203,97 +127,29 @@ def _build_plan(path: Path, model: bytes, spec: ModelSpec, bucket: str, target: 
     if target.compute_capabilities:
         config.num_compute_capabilities = len(target.compute_capabilities)
         for index, capability in enumerate(target.compute_capabilities):
-            config.set_compute_capability(_compute_capability(trt, capability), index)
+            config.set_compute_capability(compute_capability(trt, capability), index)
+    timings = _timing_cache(config, target.timings) if target.timings else None
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        reason = _first_line(problems[0]) if problems else "it gave no reason"
+        reason = first_line(problems[0]) if problems else "it gave no reason"
         raise ExportError(
             f"{path}: {trt.__name__} {trt.__version__} can't build bucket '{bucket}' for "
             f"{target.gpu}: {reason}; try another --precision, or another release of it"
         )
+    if target.timings and timings is not None:
+        with whole_file(target.timings) as partial:
+            partial.write_bytes(timings.serialize())
     return bytes(plan)
 
 
-FoundTensor = tuple[str, str, tuple[int, ...]]
-"""Name, type as NumPy calls it, and shape, -1 where it varies."""
-_DTYPES = {"FLOAT": "float32", "INT64": "int64"}
-
-
-def network_tensors(network: Any) -> tuple[list[FoundTensor], list[FoundTensor]]:
-    """Inputs and outputs of a TensorRT network definition."""
-
-    def found(tensor: Any) -> FoundTensor:
-        return tensor.name, _dtype(tensor.dtype), tuple(tensor.shape)
-
-    return (
-        [found(network.get_input(i)) for i in range(network.num_inputs)],
-        [found(network.get_output(i)) for i in range(network.num_outputs)],
-    )
-
-
-def check_tensors(
-    path: Path,
-    found: tuple[list[FoundTensor], list[FoundTensor]],
-    spec: ModelSpec,
-    bucket: str,
-) -> None:
-    """Names, types and sizes against the spec. Raises ExportError for the first that differs."""
-    for kind, tensors, expected in zip(
-        ("input", "output"), found, ((spec.input,), spec.outputs), strict=True
-    ):
-        by_name = {name: (dtype, shape) for name, dtype, shape in tensors}
-        names = [tensor.name for tensor in expected]
-        if sorted(by_name) != sorted(names):
-            raise ExportError(
-                f"{path}: {kind}s are {', '.join(by_name)}, its spec says {', '.join(names)}; "
-                "export the model again"
-            )
-        for tensor in expected:
-            wanted = tensor.dtype, tensor_shape(tensor, spec, bucket)
-            if by_name[tensor.name] != wanted:
-                raise ExportError(
-                    f"{path}: {kind} '{tensor.name}' is {_words(by_name[tensor.name])}, its spec "
-                    f"says {_words(wanted)}; export the model again"
-                )
-
-
-def tensor_shape(
-    tensor: TensorSpec, spec: ModelSpec, bucket: str, batch: int = -1
-) -> tuple[int, ...]:
-    """The tensor's shape for images of a bucket."""
-    size, stride = spec.bucket(bucket), spec.output_stride
-    sizes = {
-        "batch": batch,
-        "height": size.height,
-        "width": size.width,
-        f"height/{stride}": size.height // stride,
-        f"width/{stride}": size.width // stride,
-    }
-    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
-
-
-def _words(tensor: tuple[str, tuple[int, ...]]) -> str:
-    dtype, shape = tensor
-    return f"{dtype} {'x'.join('N' if side == -1 else str(side) for side in shape)}"
-
-
-def _dtype(dtype: Any) -> str:
-    return _DTYPES.get(dtype.name, dtype.name.lower())
-
-
-def _quiet_logger(runtime: Any, problems: list[str]) -> Any:
-    """A logger that prints nothing and keeps the errors."""
-    errors = (runtime.ILogger.ERROR, runtime.ILogger.INTERNAL_ERROR)
-
-    class Keeper(runtime.ILogger):
-        def __init__(self) -> None:
-            runtime.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in errors:
-                problems.append(message)
-
-    return Keeper()
+def _timing_cache(config: Any, path: Path) -> Any:
+    """The kept timings, attached to `config`; begun anew when the runtime refuses them, as it
+    does those of another device or release."""
+    for content in (path.read_bytes() if path.is_file() else b"", b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+    return None
 
 
 def _refusal(parser: Any) -> str:
@@ -303,29 +159,6 @@ def _refusal(parser: Any) -> str:
     error = parser.get_error(0)
     node = f"node '{error.node_name()}' ({error.node_operator()})"
     return (
-        f"refuses {node}: {_first_line(error.desc())}; "
+        f"refuses {node}: {first_line(error.desc())}; "
         "export the model again, or run it with ONNX Runtime"
     )
-
-
-def _compute_capability(runtime: Any, capability: str) -> Any:
-    known = {
-        f"{name[2:-1]}.{name[-1]}": value
-        for name, value in runtime.ComputeCapability.__members__.items()
-        if name.startswith("SM")
-    }
-    if capability not in known:
-        raise ExportError(
-            f"--compute-capability {capability}: {runtime.__name__} {runtime.__version__} builds "
-            f"for {', '.join(known)}; choose among them"
-        )
-    return known[capability]
-
-
-def _by_number(capability: str) -> tuple[int, str]:
-    major = capability.split(".")[0]
-    return (int(major) if major.isdigit() else 0, capability)
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0][:200] if text.strip() else "no reason given"

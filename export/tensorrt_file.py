@@ -9,14 +9,17 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from export.errors import ExportError
+from export.gpu import Gpu
+from export.whole_file import whole_file
 from perception.errors import SpecError
 from perception.spec import ModelSpec
 
 SUFFIX = ".engine"
+ANY_DRIVER = "any"
 _SCHEMA = "octoview.engine/1"
 _MANIFEST = "manifest.json"
 
@@ -36,6 +39,23 @@ class EngineKey:
     driver: str
     """`any` for plans built ahead of time: TensorRT-RTX compiles those on the GPU's machine."""
     max_batch: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all fields, hexadecimal."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def needed_on(self, runtime: str, version: str, gpu: Gpu) -> "EngineKey":
+        """The key that a plan of this model must have to run there: this one, if it may."""
+        built_ahead = self.driver == ANY_DRIVER
+        covered = built_ahead and gpu.compute_capability in self.gpu.split()
+        return replace(
+            self,
+            runtime=runtime,
+            version=version,
+            gpu=self.gpu if covered else gpu.key,
+            driver=self.driver if built_ahead else gpu.driver,
+        )
 
     def differences(self, other: "EngineKey") -> list[str]:
         """Fields in which the keys differ, as `version 1.6, not 1.7`: first ours, then theirs."""
@@ -62,6 +82,13 @@ class EngineFile:
             raise ExportError(f"{self.path}: plan '{bucket}' is damaged; export again") from error
 
 
+def read_model(path: Path) -> bytes:
+    """An ONNX file's bytes. Raises ExportError when there is no such file."""
+    if not path.is_file():
+        raise ExportError(f"{path}: no such model; check the path, or `octoview export` one")
+    return path.read_bytes()
+
+
 def model_hash(model: bytes) -> str:
     """SHA-256 of the file, hexadecimal."""
     return hashlib.sha256(model).hexdigest()
@@ -70,17 +97,12 @@ def model_hash(model: bytes) -> str:
 def write_engine(
     path: Path, key: EngineKey, metadata: Mapping[str, str], plans: Mapping[str, bytes]
 ) -> None:
-    """Write to a temporary name, then rename: never a half-written file under `path`."""
+    """Write the file whole; a failure leaves `path` as it was. Raises OSError."""
     manifest = {"schema": _SCHEMA, "key": asdict(key), "metadata": dict(metadata)}
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w") as archive:
-            archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
-            for bucket, plan in plans.items():
-                archive.writestr(f"{bucket}.plan", plan)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
+        for bucket, plan in plans.items():
+            archive.writestr(f"{bucket}.plan", plan)
 
 
 def read_engine(path: Path) -> EngineFile:

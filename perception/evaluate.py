@@ -5,7 +5,7 @@ names, so the same code scores torch, ONNX Runtime and every later engine.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,9 +75,9 @@ def evaluate(
     """Score every sample of `dataset`, each letterboxed into its own bucket of `spec`.
 
     IoU comes from one confusion matrix of all images' pixels; average precision is COCO's. A
-    network of two frames sees each image twice. `progress` is called with the number of images
-    done, `watch` with each sample. `trained_on` holds the fingerprints of the images that the
-    network was trained on, None when they are unknown.
+    network of two frames sees an image twice that has none before it. `progress` is called with
+    the number of images done, `watch` with each sample. `trained_on` holds the fingerprints of
+    the images that the network was trained on, None when they are unknown.
 
     Raises DatasetError for a damaged file, labels that can't be told apart, and images that the
     network was trained on; SpecError for a bucket that the model has not.
@@ -97,7 +97,10 @@ def evaluate(
             Letterbox.fit(s.image.shape[1], s.image.shape[0], size.width, size.height)
             for s in samples
         ]
-        images = [network_input(s.image, p, spec) for s, p in zip(samples, placements, strict=True)]
+        images = [
+            network_input(s.frames[-spec.frames :], p, spec)
+            for s, p in zip(samples, placements, strict=True)
+        ]
         outputs = predict(np.stack(images))
         for n, (sample, placement) in enumerate(zip(samples, placements, strict=True)):
             truth, predicted, mean_iou = scene.add(sample, outputs["scene"][n], placement)
@@ -272,15 +275,17 @@ class _ObjectTally:
 
 
 def network_input(
-    image: npt.NDArray[np.uint8], placement: Letterbox, spec: ModelSpec
+    frames: Sequence[npt.NDArray[np.uint8]], placement: Letterbox, spec: ModelSpec
 ) -> npt.NDArray[np.float32]:
-    """(H, W, 3) BGR image to (3 * frames, height, width), letterboxed with the spec's mean."""
+    """(H, W, 3) BGR frames, oldest first, to (3 * frames, height, width), letterboxed with the
+    spec's mean."""
     size = placement.resized_width, placement.resized_height
-    resized = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    tensor = np.zeros((3, placement.dst_height, placement.dst_width), np.float32)
+    tensor = np.zeros((len(frames), 3, placement.dst_height, placement.dst_width), np.float32)
     rows, columns = _inside(placement)
-    tensor[:, rows, columns] = normalise(resized, spec)
-    return np.concatenate([tensor] * spec.frames)
+    for image, channels in zip(frames, tensor, strict=True):
+        resized = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        channels[:, rows, columns] = normalise(resized, spec)
+    return tensor.reshape(-1, *tensor.shape[2:])
 
 
 def predicted_labels(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from perception.data.policy import Policy, load_policy
 from perception.errors import PerceptionError
-from perception.spec import PRESETS
+from perception.spec import PRESETS, ModelSpec
 
 
 class Source(BaseModel):
@@ -51,6 +51,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str
+    frames: int = Field(default=1, ge=1, le=2)
+    """Images of one camera that the network sees: this one, or the one before too."""
     sources: tuple[Source, ...] = Field(min_length=1)
     steps: int = Field(gt=0)
     batch: int = Field(default=16, ge=2)
@@ -76,6 +78,11 @@ class Recipe(BaseModel):
         if preset not in PRESETS:
             raise PerceptionError(f"preset '{preset}' is unknown; choose {' or '.join(PRESETS)}")
         return preset
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Of the network that comes out."""
+        return PRESETS[self.preset].model_copy(update={"frames": self.frames})
 
     def learning_rate_at(self, step: int) -> float:
         return self._cycle(step, self.learning_rate / 25, self.learning_rate, 0.0)

@@ -30,7 +30,7 @@ from perception.network import OctoNet, Predictions
 from perception.processes import Processes
 from perception.recipe import Recipe
 from perception.report.curves import write_curves
-from perception.spec import PRESETS, TRAINED_ON_KEY
+from perception.spec import TRAINED_ON_KEY
 
 _RECIPE_KEY = "octoview.recipe"
 _STEP_KEY = "octoview.step"
@@ -69,7 +69,7 @@ def train(
     run = _Run(recipe, data, folder, processes)
     last = recipe.steps if stop_after is None else min(recipe.steps, run.step + stop_after)
     curve = _Curve(folder / "curve.csv", run.step) if processes.is_first else None
-    with _flushed_denormals():
+    with flushed_denormals():
         for batch in run.batches(run.step, last):
             start = time.perf_counter()
             losses = run.advance(batch)
@@ -94,7 +94,7 @@ def train(
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
+def flushed_denormals() -> Iterator[None]:
     """Dying ReLUs leave denormals, which processors handle many times slower."""
     np.finfo(np.float64)  # numpy looks the smallest number up once, and warns if flushed
     torch.set_flush_denormal(True)
@@ -141,7 +141,7 @@ class _Run:
     ) -> None:
         self.recipe, self.state_path, self.step = recipe, folder / "state.safetensors", 0
         self.processes, self.places = processes, processes.share(recipe.batch)
-        spec = PRESETS[recipe.preset]
+        spec = recipe.spec
         self.mixture = Mixture(
             data.datasets,
             [source.weight for source in recipe.sources],

@@ -83,6 +83,10 @@ class CameraSet:
             )
         if self.frame and not self.frame.optical:
             ego_from_frame[:3, :3] = ego_from_frame[:3, :3] @ BODY_FROM_OPTICAL.T
+        return self.placed(ego_from_frame)
+
+    def placed(self, ego_from_frame: NDArray[np.float64]) -> "CameraSet":
+        """The set in the ego frame: (4, 4), where its own frame sits there, metres."""
         cameras = tuple(
             replace(
                 camera,

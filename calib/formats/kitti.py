@@ -61,6 +61,25 @@ def _size(values: dict[str, list[str]], key: str, name: str, given: Given) -> tu
     return width, height
 
 
+def read_transform(document: Document) -> NDArray[np.float64]:
+    """R and T of a file such as calib_velo_to_cam.txt: (4, 4), metres. Raises FormatError."""
+    return _transform(_values(document), "")
+
+
+def read_rectification(document: Document) -> NDArray[np.float64]:
+    """R_rect_00 of calib_cam_to_cam.txt: (4, 4), camera 00 before rectification to after."""
+    rectified_from_first = np.eye(4)
+    rectified_from_first[:3, :3] = _array(_values(document), "R_rect_00", 3, 3)
+    return rigid(rectified_from_first, "R_rect_00")
+
+
+def _transform(values: dict[str, list[str]], suffix: str) -> NDArray[np.float64]:
+    transform = np.eye(4)
+    transform[:3, :3] = _array(values, f"R{suffix}", 3, 3)
+    transform[:3, 3] = _array(values, f"T{suffix}", 3)
+    return rigid(transform, f"R{suffix}")
+
+
 def _read_raw(document: Document, given: Given) -> CameraSet:
     values = _values(document)
     numbers_of = sorted(key[2:] for key in values if re.fullmatch(r"K_\d+", key))
@@ -70,10 +89,7 @@ def _read_raw(document: Document, given: Given) -> CameraSet:
         D = trimmed(_array(values, f"D_{index}", 5).tolist(), f"D_{index}")
         K = _array(values, f"K_{index}", 3, 3)
         size = _size(values, f"S_{index}", name, given)
-        camera_from_first = np.eye(4)
-        camera_from_first[:3, :3] = _array(values, f"R_{index}", 3, 3)
-        camera_from_first[:3, 3] = _array(values, f"T_{index}", 3)
-        pose = invert(rigid(camera_from_first, f"R_{index}"))
+        pose = invert(_transform(values, f"_{index}"))
         cameras.append(FoundCamera(name, make_lens("pinhole", size, K, D, f"K_{index}"), pose))
     rest = [key for key in values if not re.fullmatch(r"[SKDRT]_\d+|[SRP]_rect_\d+", key)]
     notes = not_kept(rest)

@@ -38,7 +38,7 @@ def _read(document: Document, given: Given) -> CameraSet:
         name = channels.get(token, token)
         K = rows(record["camera_intrinsic"], (3, 3), f"{where}.camera_intrinsic")
         lens = make_lens("pinhole", given.needed_size(name), K, [], where)
-        cameras.append(FoundCamera(name, lens, _pose(record, where)))
+        cameras.append(FoundCamera(name, lens, pose_of(record, where)))
     notes = (f"{others} sensors that are no cameras: not kept",) if others else ()
     return CameraSet(tuple(cameras), EGO, notes=notes)
 
@@ -56,8 +56,11 @@ def _channels(document: Document) -> dict[str, str]:
     }
 
 
-def _pose(record: dict[str, Any], where: str) -> np.ndarray:
-    """ego_from_camera (4, 4)."""
+def pose_of(record: dict[str, Any], where: str) -> np.ndarray:
+    """The pose (4, 4), metres, of a record with `translation` and `rotation`.
+
+    Raises FormatError, calling the record `where`.
+    """
     w, x, y, z = numbers(entry(record, "rotation", where), 4, f"{where}.rotation")
     pose = np.eye(4)
     pose[:3, 3] = numbers(entry(record, "translation", where), 3, f"{where}.translation")

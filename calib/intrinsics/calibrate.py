@@ -26,8 +26,9 @@ _OUTLIER = 2.5
 """Times the median board's error."""
 _MAX_OUTLIERS = 0.1
 """Share of boards: more bad ones are no accident and stay, for all to see."""
-_WORTH = 1.1
-"""A later model must have a held-out error smaller by this factor."""
+_OTHER_KIND, _MORE_COEFFICIENTS = 1.1, 1.03
+"""By this factor the held-out error must be smaller for a later model, and for one of the same
+kind that only has more coefficients."""
 _FOLDS = 5
 _UNSURE = 0.02
 """Standard deviation over focal length above which the boards do not show it."""
@@ -72,7 +73,7 @@ def calibrate(boards: Boards, kind: Literal["auto", "pinhole", "fisheye"] = "aut
             "inner corners, its flatness, and that all images are of one camera"
         )
     heldout = [_heldout(f, views) for f, _ in usable]
-    chosen = next(i for i, error in enumerate(heldout) if error <= _WORTH * min(heldout))
+    chosen = choose([f.model for f, _ in usable], heldout)
     best, lens = usable[chosen]
     deviations = np.sqrt(np.maximum(np.diag(best.covariance), 0))
     share = float((deviations[:2] / best.lens[:2]).max())
@@ -92,6 +93,14 @@ def calibrate(boards: Boards, kind: Literal["auto", "pinhole", "fisheye"] = "aut
         {_name(f.model): error for (f, _), error in zip(usable, heldout, strict=True)},
         tuple(_warnings(views, lens, boards.resized)),
     )
+
+
+def choose(models: Sequence[Model], heldout: Sequence[float]) -> int:
+    """Which of the models, in order of preference, by their errors on boards held out."""
+    first = next(i for i, error in enumerate(heldout) if error <= _OTHER_KIND * min(heldout))
+    alike = [i for i, model in enumerate(models) if model.kind == models[first].kind]
+    best = min(heldout[i] for i in alike)
+    return next(i for i in alike if heldout[i] <= _MORE_COEFFICIENTS * best)
 
 
 def _name(model: Model) -> str:

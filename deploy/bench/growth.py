@@ -1,12 +1,13 @@
 """How the engine's time grows with the number of cameras and with the pixels of one."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.bench.alternate import alternate, quartiles
+from deploy.errors import EngineError
 from deploy.loop.engine import Engine
 
 CAMERAS = (1, 2, 4, 8, 16)
@@ -18,27 +19,34 @@ def growth(engine: Engine, image: NDArray[np.float32], rounds: int) -> dict[str,
     """Seconds of one engine call, as JSON: `cameras` at the size of `image`, `pixels` of one.
 
     image: float32 (1, C, H, W), both sides times 0.5 still multiples of the output stride. All
-    counts and sizes are timed in turn. Raises EngineError for a model of fixed shapes.
+    counts and sizes are timed in turn; those that the engine refuses, as plans of fixed sizes do,
+    are left out.
     """
-    batches = [np.repeat(image, count, axis=0) for count in CAMERAS]
-    sizes = [_resized(image, times) for times in TIMES_A_SIDE]
-    names = [f"{count} cameras" for count in CAMERAS] + [f"{t} a side" for t in TIMES_A_SIDE]
-    calls: dict[str, Callable[[], object]] = {
-        name: lambda tensor=tensor: engine.infer(tensor)  # type: ignore[misc]
-        for name, tensor in zip(names, batches + sizes, strict=True)
-    }
+    by_count = [(count, np.repeat(image, count, axis=0)) for count in CAMERAS]
+    by_count = [(count, images) for count, images in by_count if _runs(engine, images)]
+    by_size = [_resized(image, times) for times in TIMES_A_SIDE]
+    by_size = [images for images in by_size if _runs(engine, images)]
+    tensors = [images for _, images in by_count] + by_size
+    calls = {str(number): partial(engine.infer, images) for number, images in enumerate(tensors)}
     seconds = [quartiles(values) for values in alternate(calls, rounds).values()]
-    by_count, by_size = seconds[: len(CAMERAS)], seconds[len(CAMERAS) :]
     return {
         "cameras": [
             {"cameras": count, "seconds": values}
-            for count, values in zip(CAMERAS, by_count, strict=True)
+            for (count, _), values in zip(by_count, seconds, strict=False)
         ],
         "pixels": [
-            {"size": [tensor.shape[3], tensor.shape[2]], "seconds": values}
-            for tensor, values in zip(sizes, by_size, strict=True)
+            {"size": [images.shape[3], images.shape[2]], "seconds": values}
+            for images, values in zip(by_size, seconds[len(by_count) :], strict=True)
         ],
     }
+
+
+def _runs(engine: Engine, images: NDArray[np.float32]) -> bool:
+    try:
+        engine.infer(images)
+    except EngineError:
+        return False
+    return True
 
 
 def _resized(image: NDArray[np.float32], times: float) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from perception.report import page
 from perception.report.plot import Frame
 
 _PERCENTILES = ("p50", "p90", "p99", "max")
+ENGINE_COLUMNS = ("model", "precision", "engine", "tick, ms", "frames/s", "missed", "one image, ms")
 
 
 def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[str]) -> None:
@@ -25,7 +26,7 @@ def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[st
         ("first tick after", f"{start['seconds']:.2f} s", "of a fresh process"),
         ("memory", f"{start['peak_memory_mb']:.0f} MB", "of that process at most"),
     ]
-    grown = content["growth"]
+    grown, engines = content["growth"], content["engines"]
     counts = [(one["cameras"], one["seconds"]) for one in grown["cameras"]]
     sizes = [(one["size"][0] * one["size"][1] / 1e6, one["seconds"]) for one in grown["pixels"]]
     plots = _line("Engine call by cameras, ms", "cameras", counts) + _line(
@@ -45,6 +46,12 @@ def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[st
             ),
         ),
         page.Section(
+            "By engine and precision",
+            page.table(ENGINE_COLUMNS, [engine_cells(row, spread=True) for row in engines]),
+            f"All in turn, {engines[0]['rounds']} rounds: the middle round, and in brackets the "
+            f"middle half. {' '.join(content['engines_left_out'])}",
+        ),
+        page.Section(
             "Growth",
             f'<div class="columns">{plots}</div>',
             "The middle of the rounds; the band is their middle half. A straight line through "
@@ -55,6 +62,7 @@ def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[st
             page.table(("of one run",), [(line,) for line in sentences]),
             "In brackets the middle half of the rounds, in which everything took its turn.",
         ),
+        *_power(content["power"]),
         page.Section(
             "Model and machine",
             page.table(
@@ -71,6 +79,37 @@ def write_bench_page(path: Path, content: dict[str, Any], sentences: Sequence[st
         f"{model['file']} in {model['engine']}, {model['threads']} threads, {computer['cpu']}"
     )
     page.write(path, "How long a tick takes", sections, subtitle=subtitle)
+
+
+def _power(content: dict[str, Any] | None) -> list[page.Section]:
+    """None where nothing told it."""
+    if content is None:
+        return []
+    rows = [
+        (name.replace("_", " "), *(f"{values[column]:g}" for column in ("mean", "min", "max")))
+        for name, values in content.items()
+        if name != "source"
+    ]
+    table = page.table(("measure", "mean", "min", "max"), rows)
+    return [page.Section("Power and clocks", table, f"During the ticks, from {content['source']}.")]
+
+
+def engine_cells(row: dict[str, Any], spread: bool) -> tuple[str, ...]:
+    """A row of ENGINE_COLUMNS for one of `engines`; `spread` adds the middle half."""
+
+    def milliseconds(values: dict[str, float]) -> str:
+        low, middle, high = (f"{1e3 * values[q]:.1f}" for q in ("p25", "p50", "p75"))
+        return f"{middle} ({low} to {high})" if spread else middle
+
+    return (
+        row["file"],
+        row["precision"],
+        row["engine"],
+        milliseconds(row["tick_seconds"]),
+        f"{row['frames_per_second']:.1f}",
+        f"{row['missed']} of {row['rounds']}",
+        milliseconds(row["image_seconds"]),
+    )
 
 
 def _line(title: str, x_label: str, values: Sequence[tuple[float, dict[str, float]]]) -> str:

@@ -1,4 +1,4 @@
-"""One image through every engine, every peer and the floor, in turn on the same pixels."""
+"""One image through the engine, every peer and the floor, in turn on the same pixels."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from deploy.bench.alternate import alternate, quartiles, ratio
 from deploy.bench.floor import MatrixProduct, MemoryCopy
 from deploy.bench.peers import Peer
 from deploy.errors import EngineError
-from deploy.loop.engine import Engine, load_engine, runtimes
+from deploy.loop.engine import Engine
 from deploy.loop.preprocess import Batch
 from perception.cost import cost_of_onnx
 
@@ -29,19 +29,14 @@ def single_image(
     """
     tensor = batch.images[:1]
     height, width = tensor.shape[2:]
-    engines = {engine.name: engine}
-    for runtime in runtimes():
-        if runtime.missing is None and not engine.name.startswith(runtime.name):
-            other = load_engine(model, engine.threads, runtime.name)
-            engines[other.name] = other
-    calls: dict[str, Any] = {
-        name: lambda network=network: network.infer(tensor) for name, network in engines.items()
-    }
+    calls: dict[str, Any] = {engine.name: lambda: engine.infer(tensor)}
     calls |= {f"peer {n}": peer.run for n, peer in enumerate(peers)}
     memory = MemoryCopy(engine.threads)
     calls[MEMORY] = memory.run
     product, floor_absent = None, None
     try:
+        if not engine.name.endswith("CPU"):
+            raise EngineError("the peaks that are measured are the processor's, not a GPU's")
         product = MatrixProduct(engine.threads)
         calls[FLOOR] = product.run
     except EngineError as error:
@@ -68,7 +63,7 @@ def single_image(
     return {
         "size": [width, height],
         "rounds": rounds,
-        "seconds": {name: quartiles(seconds[name]) for name in engines},
+        "seconds": quartiles(seconds[engine.name]),
         "seconds_per_megapixel": quartiles(ours),
         "floor": floor,
         "peers": [

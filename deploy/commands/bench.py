@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.bench.compare import changes, differences, read_result
-from deploy.bench.page import write_bench_page
+from deploy.bench.page import ENGINE_COLUMNS, engine_cells, write_bench_page
 from deploy.bench.tick import DEADLINE_HZ, WARM_UP, measure
-from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.report_file import ReportFile
-from deploy.loop.engine import AUTO, shipped_model
+from deploy.commands.roofline import roofline
+from deploy.loop.engine import shipped_model
+from deploy.loop.runtimes import AUTO, ENGINES
 from deploy.sinks.report import latency_table
 
 app = typer.Typer()
@@ -26,9 +27,19 @@ def bench(
     context: typer.Context,
     ticks: Annotated[int, typer.Option(min=1, help="Ticks to measure, after the warm-up.")] = 100,
     model: Annotated[
-        Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
+        list[Path] | None,
+        typer.Option(
+            help="ONNX or engine file; may be repeated, all is measured of the first. The shipped "
+            "nano.onnx by default."
+        ),
     ] = None,
-    engine: EngineName = AUTO,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"{', '.join((AUTO, *ENGINES))}; may be repeated, all is measured in the first. "
+            "auto is the first that can run here, and in the table of engines all that can."
+        ),
+    ] = None,
     peer: Annotated[
         list[Path] | None,
         typer.Option(help="Another ONNX model, run in turn with ours; may be repeated."),
@@ -43,7 +54,9 @@ def bench(
     if context.invoked_subcommand:
         return
     with Ticker("measuring", WARM_UP + ticks, "tick") as ticker:
-        content = measure(model or shipped_model(), ticks, engine, peer or [], ticker.advance)
+        content = measure(
+            model or [shipped_model()], ticks, engine or [AUTO], peer or [], ticker.advance
+        )
     console = Console()
     console.print(latency_table(content["latency_ms"]))
     calls = Table(title="Engine call by bucket, ms", title_justify="left")
@@ -66,6 +79,10 @@ def bench(
         f"{computer['load_1min']}",
         highlight=False,
     )
+    console.print(f"engine: {content['model']['engine_chosen']}", highlight=False, soft_wrap=True)
+    console.print(_engines(content["engines"]))
+    for line in content["engines_left_out"]:
+        console.print(line, highlight=False, soft_wrap=True)
     if content["power"]:
         console.print(_power(content["power"]))
     sentences = _sentences(content)
@@ -76,6 +93,16 @@ def bench(
     if report:
         write_bench_page(report, content, sentences)
         print(f"wrote {report}")
+
+
+def _engines(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Tick and one image by engine and precision, in turn", title_justify="left")
+    for heading in ENGINE_COLUMNS:
+        text = heading in ENGINE_COLUMNS[:3]
+        table.add_column(heading, justify="left" if text else "right")
+    for row in rows:
+        table.add_row(*engine_cells(row, spread=False))
+    return table
 
 
 def _power(content: dict[str, Any]) -> Table:
@@ -122,8 +149,7 @@ def _sentences(content: dict[str, Any]) -> list[str]:
         f"{start['peak_memory_mb']:.0f} MB at most"
     )
     width, height = one["size"]
-    for name, values in one["seconds"].items():
-        lines.append(f"one image of {width}x{height}, {name}: {of(values, 1e3)} ms")
+    lines.append(f"one image of {width}x{height}: {of(one['seconds'], 1e3)} ms")
     if "gmac" in one["floor"]:
         share = of(one["floor"]["share_of_peak"], 100, 0)
         peak = one["floor"]["peak_gmac_per_second"]
@@ -147,6 +173,9 @@ def _sentences(content: dict[str, Any]) -> list[str]:
             f"{of(peer['ours_is_faster_by'])}"
         )
     return lines
+
+
+app.command()(roofline)
 
 
 @app.command()

@@ -1,13 +1,14 @@
 """`octoview doctor`: what this machine has, and whether the loop can run on it."""
 
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import starmap
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +19,15 @@ import typer
 from rich.console import Console, OverflowMethod
 from rich.table import Table
 
+from deploy.commands.doctor_jetson import jetson_lines
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.errors import EngineError
-from deploy.loop.engine import choose, load_engine, runtimes, shipped_model
+from deploy.loop.engine import load_engine, shipped_model
 from deploy.loop.machine import machine
-from deploy.native import is_built
+from deploy.loop.runtimes import CPU_ENGINES, ENGINES, PROVIDERS, REFERENCE, choose, missing
+from deploy.native import CUDA_LIBRARY, is_built
+from export.errors import ExportError
+from export.gpu import find_gpu
 
 SCHEMA = "octoview.doctor/1"
 REQUIRED = ("octoview", "numpy", "opencv-python-headless", "onnxruntime", "mcap", "av", "protobuf")
@@ -86,11 +91,12 @@ def examine() -> list[Finding]:
         *_system(),
         *_packages(),
         *_engines(),
-        _kernels(),
+        *_kernels(),
         _gpu(),
         *_codecs(),
         _simulator(),
         _model(),
+        *starmap(Finding, jetson_lines()),
     ]
 
 
@@ -122,38 +128,46 @@ def _packages() -> list[Finding]:
 
 
 def _engines() -> list[Finding]:
-    chosen, why = choose()
+    chosen = choose()
     findings = []
-    for runtime in runtimes():
-        if runtime.missing:
-            findings.append(Finding("engines", runtime.name, "absent", runtime.missing))
+    for engine in ENGINES:
+        if reason := missing(engine):
+            findings.append(Finding("engines", engine, "absent", reason))
             continue
-        detail = f"{version(runtime.name)}, CPU"
-        if runtime.name == chosen:
-            detail += f"; chosen: {why}"
-        findings.append(Finding("engines", runtime.name, "ok", detail))
+        detail = f"{_version(engine)}, {'CPU' if engine in CPU_ENGINES else 'GPU'}"
+        if engine == chosen.name:
+            detail += f"; chosen: {chosen.why}"
+        findings.append(Finding("engines", engine, "ok", detail))
     return findings
 
 
-def _kernels() -> Finding:
+def _version(engine: str) -> str:
+    """Of the package that holds it: one module may come in several."""
+    module = engine.split("-")[0] if engine in PROVIDERS else engine.replace("-", "_")
+    return str(import_module(module).__version__).split("-")[0]
+
+
+def _kernels() -> list[Finding]:
     if is_built():
-        return Finding("kernels", "native", "ok", "C++; chosen for preprocess")
-    remedy = "install a C++17 compiler, then octoview again"
-    detail = f"the reference, which is slower, does preprocess; {remedy}"
-    return Finding("kernels", "native", "absent", detail)
+        native = Finding("kernels", "native", "ok", "C++; chosen for preprocess and decode")
+    else:
+        remedy = "install a C++17 compiler, then octoview again"
+        detail = f"the reference, which is slower, does preprocess and decode; {remedy}"
+        native = Finding("kernels", "native", "absent", detail)
+    if CUDA_LIBRARY.is_file():
+        cuda = Finding("kernels", "cuda", "ok", f"{CUDA_LIBRARY.name}; not used by the loop yet")
+    else:
+        remedy = "for C++ programs alone; install the CUDA toolkit, then octoview again"
+        cuda = Finding("kernels", "cuda", "absent", remedy)
+    return [native, cuda]
 
 
 def _gpu() -> Finding:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return Finding("gpu", "nvidia", "absent", "no nvidia-smi; the loop runs on the CPU")
-    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding("gpu", "nvidia", "absent", f"nvidia-smi failed: {error}")
-    cards = "; ".join(done.stdout.strip().splitlines())
-    return Finding("gpu", "nvidia", "ok", f"{cards}; not used by the loop yet")
+        gpu = find_gpu()
+    except ExportError as error:
+        return Finding("gpu", "nvidia", "absent", str(error))
+    return Finding("gpu", "nvidia", "ok", f"{gpu.key}; driver {gpu.driver}")
 
 
 def _codecs() -> list[Finding]:
@@ -214,7 +228,7 @@ def _simulator() -> Finding:
 def _model() -> Finding:
     path = shipped_model()
     try:
-        spec = load_engine(path).spec
+        spec = load_engine(path, engine=REFERENCE).spec
     except EngineError as error:
         return Finding("model", path.name, "failed", str(error))
     return Finding("model", path.name, "ok", f"preset {spec.preset}, spec hash {spec.hash[:12]}")

@@ -4,19 +4,20 @@ from typing import Annotated
 
 import typer
 
-from deploy.loop.engine import AUTO, ENGINES, choose
+from deploy.loop.runtimes import AUTO, ENGINES, choose
 
 
 def _check(name: str) -> str:
-    """Say at once that it is unknown or not installed."""
-    return choose(name)[0]
+    """Say at once that it is unknown or can't run here."""
+    choose(name)
+    return name
 
 
 EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        help=f"{', '.join((AUTO, *ENGINES))}; auto is the first of them here.",
+        help=f"{', '.join((AUTO, *ENGINES))}; auto is the first of them that can run here.",
         callback=_check,
     ),
 ]

@@ -13,6 +13,7 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.report_file import ReportFile
 from deploy.loop.engine import load_engine, shipped_model
+from deploy.loop.runtimes import REFERENCE
 from perception.data.camvid import CamVid
 from perception.data.dataset import Dataset, open_dataset
 from perception.data.idd_lite import IddLite, Part
@@ -145,7 +146,7 @@ def _load(model: Path) -> _Loaded:
     if model.suffix != ".safetensors":
         from perception.cost import cost_of_onnx
 
-        engine = load_engine(model)
+        engine = load_engine(model, engine=REFERENCE)
         trained_on = engine.metadata.get(TRAINED_ON_KEY)
         return _Loaded(engine.infer, engine.spec, trained_on, cost_of_onnx(model, engine.spec))
     try:

@@ -14,8 +14,19 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.json_file import JsonFile, write_json
-from deploy.loop.engine import load_engine, runtimes
+from deploy.loop.engine import load_engine
+from deploy.loop.runtimes import ENGINES, missing
 from export.errors import ExportError
+from export.gpu import find_gpu
+from export.tensorrt_file import SUFFIX
+from export.tensorrt_runtime import MODULES, load_runtime
+from export.tensorrt_target import (
+    MOST_CAMERAS,
+    Precision,
+    Target,
+    ahead_of_time,
+    this_machine,
+)
 from perception.data.dataset import open_dataset
 
 if TYPE_CHECKING:
@@ -28,6 +39,7 @@ _CAPABILITY = re.compile(r"\d+\.\d+")
 
 class EngineName(str, Enum):
     ONNX = "onnx"
+    TENSORRT = "tensorrt"
     TENSORRT_RTX = "tensorrt-rtx"
 
 
@@ -60,14 +72,17 @@ def export(
     ] = None,
     compute_capability: Annotated[
         list[str] | None,
-        typer.Option(help="GPUs of a tensorrt-rtx engine, such as 8.9 12.0."),
+        typer.Option(
+            help="GPUs of a tensorrt-rtx engine, such as 8.9 12.0; the one here by default."
+        ),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Write the network as ONNX, reload it, and compare it with torch in every engine of this
     machine; exit 1, with nothing written, if they differ.
 
-    With --engine, build its plans from that ONNX file. No GPU is needed.
+    With --engine, build its plans from that ONNX file, and compare them with ONNX Runtime where
+    they can run. tensorrt builds for the GPU of this machine, tensorrt-rtx needs none.
 
     Example: octoview export runs/nano/weights.safetensors --out nano.onnx
 
@@ -93,9 +108,9 @@ def export(
         with TemporaryDirectory() as folder:
             model = Path(folder) / f"{checkpoint.stem}.onnx"
             _export_onnx(checkpoint, model, images, None)
-            _export_engine(model, out, engine, precision, capabilities, json_file)
+            _export_engine(model, out, engine, precision, images, capabilities, json_file)
     else:
-        _export_engine(checkpoint, out, engine, precision, capabilities, json_file)
+        _export_engine(checkpoint, out, engine, precision, images, capabilities, json_file)
 
 
 def _checkpoint(words: list[str], capabilities: list[str]) -> Path:
@@ -157,12 +172,13 @@ def _export_int8(
 
 
 def _engines() -> "Engines":
-    """Every engine that this machine has."""
+    """Every engine of this machine that computes an ONNX file in its own types; TensorRT's are
+    built apart."""
 
     def load(name: str, path: Path) -> "Infer":
         return load_engine(path, engine=name).infer
 
-    here = [runtime.name for runtime in runtimes() if runtime.missing is None]
+    here = [name for name in ENGINES if name not in MODULES and missing(name) is None]
     return {name: partial(load, name) for name in here}
 
 
@@ -226,21 +242,72 @@ def _export_engine(
     out: Path,
     engine: EngineName,
     precision: PrecisionName,
+    images: Path | None,
     capabilities: list[str],
     json_file: Path | None,
 ) -> None:
     try:
-        from export.tensorrt import ahead_of_time, build_engine, load_runtime
+        from export.tensorrt import build_engine
     except ImportError as error:
         raise ExportError(
             f"export needs the module '{error.name}'; install octoview[train]"
         ) from error
 
-    if not capabilities:
-        raise ExportError(
-            f"--engine {engine.value} needs --compute-capability, such as 8.9 for an RTX 4090"
-        )
-    target = ahead_of_time(load_runtime(engine.value), precision.value, capabilities)
-    key = build_engine(model, out, target)
+    if out.suffix != SUFFIX:
+        raise ExportError(f"{out}: is no name of an engine file; end it with {SUFFIX}")
+    target = _target(engine, precision.value, capabilities)
+    if not out.parent.is_dir():
+        raise ExportError(f"{out.parent}: no such folder; make it or choose another --out")
+    with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
+        made = Path(folder) / out.name
+        key = build_engine(model, made, target)
+        failures = []
+        if reason := missing(engine.value):
+            print(f"parity: not measured, since the engine can't run here: {reason}")
+        elif key.differences(key.needed_on(key.runtime, key.version, find_gpu())):
+            print(f"parity: not measured, since the engine is for {key.gpu}")
+        else:
+            failures = _engine_parity(model, made, precision.value, images)
+        if not failures:
+            made.replace(out)
     write_json(json_file, asdict(key))
-    print(f"wrote {out}: {key.runtime} {key.version}, {key.precision}, {key.gpu}")
+    if not failures:
+        print(f"{key.runtime} {key.version}, {key.precision}, {key.gpu}")
+    _finish(out, failures)
+
+
+def _target(engine: EngineName, precision: Precision, capabilities: list[str]) -> Target:
+    if capabilities:
+        return ahead_of_time(load_runtime(engine.value), precision, capabilities)
+    try:
+        gpu = find_gpu()
+    except ExportError as error:
+        remedy = (
+            "run it on the machine that it is for, or take --engine tensorrt-rtx"
+            if engine is EngineName.TENSORRT
+            else "name GPUs with --compute-capability, such as 8.9 for an RTX 4090"
+        )
+        reason = str(error).split("; ")[0]
+        raise ExportError(
+            f"--engine {engine.value} builds for the GPU of this machine: {reason}; {remedy}"
+        ) from error
+    return this_machine(load_runtime(engine.value), precision, gpu)
+
+
+def _engine_parity(model: Path, made: Path, precision: Precision, images: Path | None) -> list[str]:
+    """What is wrong with the engine beside ONNX Runtime on the CPU."""
+    from deploy.commands.road_images import road_images
+    from export.export import onnxruntime_infer, texture_batches
+    from export.parity import FP16, FP32, INT8, check_against
+
+    engine = load_engine(made)
+    batches = road_images(images, engine.spec) if images else texture_batches(engine.spec)
+    parity = check_against(
+        onnxruntime_infer(model),
+        engine.infer,
+        len(engine.spec.scene_classes),
+        [batch[:MOST_CAMERAS] for batch in batches],
+        {"fp32": FP32, "fp16": FP16, "int8": INT8}[precision],
+    )
+    Console().print(_parity_table({engine.name: parity}, f"{made.name}, against ONNX Runtime"))
+    return list(parity.failures)

@@ -35,7 +35,7 @@ def road_images(source: Path, spec: ModelSpec) -> list[NDArray[np.float32]]:
         bucket = spec.bucket(name)
         height, width = image.shape[:2]
         placement = Letterbox.fit(width, height, bucket.width, bucket.height)
-        batches[name].append(network_input(image, placement, spec))
+        batches[name].append(network_input([image] * spec.frames, placement, spec))
     return [np.stack(batch) for batch in batches.values() if batch]
 
 

@@ -64,6 +64,9 @@ def views(
     count: Annotated[int, typer.Option("--views", min=1, help="Pictures in all.")] = 160,
     seed: Annotated[int, _SEED] = 0,
     rig: Annotated[str, _RIG] = "hw2",
+    frames: Annotated[
+        int, typer.Option(min=1, max=2, help="2: with the camera's frame before each view.")
+    ] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json_file: JsonFile = None,
 ) -> None:
@@ -77,7 +80,7 @@ def views(
         raise _missing(error) from error
     began = time.perf_counter()
     with Ticker("sim views", count, "view") as ticker:
-        index = write_views(folder, load_rig(rig), count, seed, workers, ticker.advance_to)
+        index = write_views(folder, load_rig(rig), count, seed, workers, ticker.advance_to, frames)
     wall = time.perf_counter() - began
     kinds = [o["class"] for view in index["views"] for o in view["objects"] if not o["ignore"]]
     objects = {name: round(kinds.count(name) / count, 2) for name in index["object_classes"]}
@@ -85,6 +88,28 @@ def views(
     print(f"{folder}: {count} views in {wall:.1f} s ({count / wall:.1f} views/s); a view: {shown}")
     report = {"views": count, "seconds": wall, "views_per_second": count / wall}
     write_json(json_file, report | {"objects_per_view": objects})
+
+
+@app.command()
+def surround(
+    folder: Annotated[Path, typer.Argument(help="New folder.")],
+    rounds: Annotated[int, typer.Option(min=1, help="Instants in all, every camera each.")] = 800,
+    seed: Annotated[int, _SEED] = 0,
+    rig: Annotated[str, typer.Option(help="Rig that half of the random rigs resemble.")] = "hw2",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Write rounds for the surround head: random rigs in random worlds, the ground from above.
+
+    Example: octoview sim surround rounds --rounds 800 --seed 5
+    """
+    try:
+        from perception.surround.render import write_rounds
+    except ImportError as error:
+        raise _missing(error) from error
+    began = time.perf_counter()
+    with Ticker("sim surround", rounds, "round") as ticker:
+        write_rounds(folder, load_rig(rig), rounds, seed, workers, ticker.advance_to)
+    print(f"{folder}: {rounds} rounds in {time.perf_counter() - began:.1f} s")
 
 
 def _missing(error: ImportError) -> PerceptionError:

@@ -10,6 +10,7 @@ from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.search_augment import search_augment
 from deploy.commands.train_bench import bench
+from deploy.commands.train_surround import train_surround
 from deploy.errors import DeployError
 from deploy.loop.engine import shipped_model
 from perception.errors import PerceptionError
@@ -17,6 +18,7 @@ from perception.errors import PerceptionError
 app = typer.Typer(invoke_without_command=True)
 app.command("search-augment")(search_augment)
 app.command("bench")(bench)
+app.command("surround")(train_surround)
 
 
 @app.callback()
@@ -35,6 +37,9 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 4000,
     preset: Annotated[str, typer.Option(help="base or nano.")] = "nano",
+    frames: Annotated[
+        int, typer.Option(min=1, max=2, help="2: the network also sees the frame before.")
+    ] = 1,
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 16,
     crop: Annotated[
         str, typer.Option(help="Size of the crops, WIDTHxHEIGHT in the network's pixels.")
@@ -89,6 +94,7 @@ def train(
     crop_width, crop_height = _crop(crop)
     recipe = Recipe(
         preset=preset,
+        frames=frames,
         sources=tuple(map(Source.parse, data)),
         steps=steps,
         batch=batch,

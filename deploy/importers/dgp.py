@@ -7,29 +7,37 @@ z = 0 (docs/logs.md says what supports this).
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
 from calib.errors import CalibError
-from calib.formats.dgp_records import Calibration, to_lens
+from calib.formats.dgp_records import Calibration, Record, to_lens
 from calib.rig import Camera, Rig
 from deploy.errors import LogError
-from deploy.importers.dgp_format import (
-    BoxAnnotations,
-    load,
-    read_bytes,
+from deploy.importers import source_folder
+from deploy.importers.dgp_format import BoxAnnotations
+from deploy.importers.recording import (
+    Event,
+    Picture,
+    Progress,
+    Truth,
+    make_rig,
+    write_recording,
 )
+from deploy.importers.source_folder import inside, read_bytes
 from deploy.log import channels
-from deploy.log.boxes import Box, to_scene_update
-from deploy.log.writer import LogWriter
+from deploy.log.boxes import Box
 from perception.data.dgp import OBJECT_CLASS
 from perception.data.dgp_format import BOUNDING_BOX_3D, Datum, Ontology, Scene
+
+Model = TypeVar("Model", bound=Record)
 
 _DEFAULT_RATE_HZ = 10.0  # of a scene with a single sample
 _LARGEST_STAMP_NS = 2**63 - 1  # year 2262
@@ -45,17 +53,17 @@ class _Instant:
     datums: dict[str, Datum]
 
 
-def import_dgp(scene: Path, out: Path, progress: Callable[[int, int], None]) -> int:
+def import_dgp(scene: Path, out: Path, progress: Progress) -> int:
     """Write images, rig and 3D boxes of one scene (a folder, or its scene json) to `out`.
 
     Images keep their bytes. All images and boxes of a sample carry the stamp of the sample, so
-    that they join. `progress` is told (samples done, samples). Returns the number of images.
+    that they join. Returns the number of images.
 
     Raises:
         LogError: a file of the scene is missing or malformed, or `out` can't be written.
     """
     path = _scene_file(scene)
-    content = load(path, Scene)
+    content = _load(path, Scene)
     instants = _instants(path, content)
     calibration = _calibration(path, content)
     vehicle_from_sensor = {
@@ -68,22 +76,21 @@ def import_dgp(scene: Path, out: Path, progress: Callable[[int, int], None]) -> 
     ego_from_sensor = {n: ego_from_vehicle @ pose for n, pose in vehicle_from_sensor.items()}
     rig = _rig(path, content, instants, calibration, ego_from_sensor)
     labels = _labels(path, content)
-    images = 0
-    with LogWriter(out) as log:
-        log.rig(rig, instants[0].stamp_ns)
-        for done, instant in enumerate(instants, start=1):
+
+    def events() -> Iterator[Event]:
+        for instant in instants:
             for camera in rig.names:
                 datum = instant.datums.get(camera)
                 if datum and datum.datum.image:
-                    file = path.parent / datum.datum.image.filename
-                    log.image(camera, instant.stamp_ns, read_bytes(file), _image_format(file))
-                    images += 1
+                    file = inside(path.parent, datum.datum.image.filename)
+                    form = _image_format(file)
+                    yield Picture(camera, instant.stamp_ns, read_bytes(file), form)
             boxes = _boxes(path.parent, instant, ego_from_sensor, labels)
-            log.message(
-                channels.TRUTH_OBJECTS, to_scene_update(boxes, instant.stamp_ns), instant.stamp_ns
-            )
-            progress(done, len(instants))
-    return images
+            yield Truth(instant.stamp_ns, tuple(boxes))
+
+    total = sum(datum.datum.image is not None for one in instants for datum in one.datums.values())
+    start_ns = instants[0].stamp_ns
+    return write_recording(out, rig, start_ns, events(), total, progress).total()
 
 
 def _scene_file(scene: Path) -> Path:
@@ -127,7 +134,7 @@ def _calibration(path: Path, scene: Scene) -> Calibration:
     keys = {sample.calibration_key for sample in scene.samples}
     if len(keys) > 1:
         raise LogError(f"{path}: its samples use {len(keys)} calibrations; a log holds one")
-    return load(path.parent / "calibration" / f"{keys.pop()}.json", Calibration)
+    return _load(inside(path.parent, f"calibration/{keys.pop()}.json"), Calibration)
 
 
 def _rig(
@@ -160,10 +167,7 @@ def _rig(
                 )
             except CalibError as error:
                 raise LogError(f"{path}: camera '{name}': {error}") from error
-    try:
-        return Rig(scene.name or path.stem, tuple(cameras))
-    except CalibError as error:
-        raise LogError(f"{path}: {error}") from error
+    return make_rig(path, scene.name or path.stem, cameras)
 
 
 def _road_height(
@@ -177,7 +181,7 @@ def _road_height(
         cloud = datum.datum.point_cloud
         if cloud and name in vehicle_from_sensor and cloud.point_format[:3] == ["X", "Y", "Z"]:
             pose = vehicle_from_sensor[name]
-            points = _points(folder / cloud.filename) @ pose[:3, :3].T + pose[:3, 3]
+            points = _points(inside(folder, cloud.filename)) @ pose[:3, :3].T + pose[:3, 3]
             limits = (_LANE_HALF_LENGTH, _LANE_HALF_WIDTH, _ROAD_HEIGHT)
             road = points[(np.abs(points) < limits).all(axis=1)]
             if len(road):
@@ -204,8 +208,8 @@ def _labels(path: Path, scene: Scene) -> dict[int, str]:
     """Label of each class id of the 3D boxes."""
     if BOUNDING_BOX_3D not in scene.ontologies:
         return {}
-    file = path.parent / "ontology" / f"{scene.ontologies[BOUNDING_BOX_3D]}.json"
-    return {item.id: item.name for item in load(file, Ontology).items}
+    file = inside(path.parent, f"ontology/{scene.ontologies[BOUNDING_BOX_3D]}.json")
+    return {item.id: item.name for item in _load(file, Ontology).items}
 
 
 def _boxes(
@@ -221,8 +225,8 @@ def _boxes(
     ):
         source = datum.datum.point_cloud or datum.datum.image
         if source and BOUNDING_BOX_3D in source.annotations and name in ego_from_sensor:
-            file = folder / source.annotations[BOUNDING_BOX_3D]
-            for found in load(file, BoxAnnotations).annotations:
+            file = inside(folder, source.annotations[BOUNDING_BOX_3D])
+            for found in _load(file, BoxAnnotations).annotations:
                 label = labels.get(found.class_id, str(found.class_id))
                 box = Box(
                     id=str(found.instance_id),
@@ -237,3 +241,8 @@ def _boxes(
 
 def _image_format(file: Path) -> str:
     return "png" if file.suffix.lower() == ".png" else "jpeg"
+
+
+def _load(path: Path, model: type[Model]) -> Model:
+    """A JSON file of the scene."""
+    return source_folder.load(path, model, f"DGP {model.__name__}")

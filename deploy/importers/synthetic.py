@@ -5,20 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
-from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
-from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
-from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 
-from calib.rotation import to_quaternion
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.grids import DRIVABLE_LAYER, GroundGrid, to_grid
+from deploy.log.rig_messages import to_ego_transform
 from deploy.log.stamps import to_timestamp
 from deploy.log.writer import LogWriter
 from perception.synthetic.birds_eye import CELL_M, REACH_M
 from perception.synthetic.drive import Drive, Instant, instants
-
-MAP_FRAME = "map"
 
 
 def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], workers: int = 2) -> int:
@@ -39,7 +34,9 @@ def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], worker
         log.rig(drive.rig, 0)
         for instant in instants(drive, workers):
             stamp_ns = round(instant.t * 1e9)
-            log.message(channels.TRANSFORMS, _ego_pose(instant, stamp_ns), stamp_ns)
+            log.message(
+                channels.TRANSFORMS, to_ego_transform(instant.world_from_ego, stamp_ns), stamp_ns
+            )
             for name, shot in instant.shots.items():
                 log.image(name, stamp_ns, shot.image, drive.format)
                 if shot.labels is not None:
@@ -60,18 +57,6 @@ def write_drive(drive: Drive, out: Path, progress: Callable[[int], None], worker
             images += len(instant.shots)
             progress(images)
     return images
-
-
-def _ego_pose(instant: Instant, stamp_ns: int) -> FrameTransform:
-    x, y, z, w = to_quaternion(instant.world_from_ego[:3, :3])
-    px, py, pz = instant.world_from_ego[:3, 3].tolist()
-    return FrameTransform(
-        timestamp=to_timestamp(stamp_ns),
-        parent_frame_id=MAP_FRAME,
-        child_frame_id=channels.EGO_FRAME,
-        translation=Vector3(x=px, y=py, z=pz),
-        rotation=Quaternion(x=x, y=y, z=z, w=w),
-    )
 
 
 def _boxes(instant: Instant) -> list[Box]:

@@ -3,12 +3,16 @@
 import re
 
 EGO_FRAME = "ego"
+MAP_FRAME = "map"  # stands still; where it is and how it is turned, the recording chose
 
 TRANSFORMS = "/tf"
 OBJECTS = "/perception/objects"
 DRIVABLE = "/perception/drivable"
+SURROUND = "/perception/surround"
 HEALTH = "/perception/health"
 TIMING = "/perception/timing"
+DIAGNOSTICS = "/diagnostics"
+GAP = "/import/gap"
 TRUTH_OBJECTS = "/truth/objects"
 TRUTH_DRIVABLE = "/truth/drivable"
 

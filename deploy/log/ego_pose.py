@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from deploy.errors import LogError
 from deploy.log import channels
@@ -43,16 +43,16 @@ class EgoTrack:
             return None
         part = (stamp_ns - start) / (end - start)
         first, last = self._poses[after - 1 : after + 1]
-        turn = Rotation.from_matrix(first[:3, :3].T @ last[:3, :3]).as_rotvec()
+        turn, _ = cv2.Rodrigues(first[:3, :3].T @ last[:3, :3])
         pose = np.eye(4)
-        pose[:3, :3] = first[:3, :3] @ Rotation.from_rotvec(part * turn).as_matrix()
+        pose[:3, :3] = first[:3, :3] @ cv2.Rodrigues(part * turn)[0]
         pose[:3, 3] = (1 - part) * first[:3, 3] + part * last[:3, 3]
         return pose
 
 
-def _poses(reader: LogReader) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def _poses(reader: LogReader, start_ns: int = 0) -> Iterator[tuple[int, NDArray[np.float64]]]:
     topics = {channels.TRANSFORMS} & reader.topics_of(FrameTransform.DESCRIPTOR.full_name)
-    for message in reader.messages(topics):
+    for message in reader.messages(topics, start_ns):
         transform = message.decode()
         if transform.child_frame_id == channels.EGO_FRAME:
             try:
@@ -66,8 +66,9 @@ def _poses(reader: LogReader) -> Iterator[tuple[int, NDArray[np.float64]]]:
 class EgoPoses:
     """Poses of the vehicle in order of time, read along with the images."""
 
-    def __init__(self, reader: LogReader) -> None:
-        self._ahead_of = _poses(reader)
+    def __init__(self, reader: LogReader, start_ns: int = 0) -> None:
+        """`start_ns`: time of the first pose that will be asked for."""
+        self._ahead_of = _poses(reader, max(0, start_ns - MAX_AGE_NS))
         self._ahead = next(self._ahead_of, None)
         self._stamp_ns = 0
         self._pose: NDArray[np.float64] | None = None

@@ -44,6 +44,7 @@ class RawMessage:
     log_time: int
     channel_id: int
     data: bytes
+    sequence: int
 
 
 @dataclass(frozen=True)
@@ -227,8 +228,8 @@ def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _message(body: bytes) -> RawMessage:
-    channel_id, _, log_time, _ = _MESSAGE_HEADER.unpack_from(body)
-    return RawMessage(log_time, channel_id, body[_MESSAGE_HEADER.size :])
+    channel_id, sequence, log_time, _ = _MESSAGE_HEADER.unpack_from(body)
+    return RawMessage(log_time, channel_id, body[_MESSAGE_HEADER.size :], sequence)
 
 
 def _decompress(chunk: Chunk, cut: bool) -> bytes:

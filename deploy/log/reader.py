@@ -33,6 +33,7 @@ class LogMessage:
     encoding: str  # protobuf, json, ...
     data: bytes
     log: Path = field(compare=False)  # that it is from
+    sequence: int = field(default=0, compare=False)  # as its publisher counted, or 0
 
     def decode(self) -> Any:
         """Foxglove protobuf message, or the content of a JSON message.
@@ -59,6 +60,8 @@ class EncodedImage:
     stamp_ns: int  # capture time, where the message has one, else log time
     data: bytes
     format: str  # jpeg, png, webp
+    sequence: int | None = None  # the camera's own count of its frames, where it is known
+    received_ns: int | None = None  # when a live image reached this machine
 
 
 class LogReader:
@@ -137,7 +140,10 @@ class LogReader:
                 return
             channel, schema = known[raw.channel_id]
             encoding = channel.message_encoding
-            yield LogMessage(channel.topic, raw.log_time, schema, encoding, raw.data, self.path)
+            yield LogMessage(
+                *(channel.topic, raw.log_time, schema, encoding, raw.data, self.path),
+                raw.sequence,
+            )
 
     def images(
         self, start_ns: int | None = None, end_ns: int | None = None
@@ -163,11 +169,14 @@ class LogReader:
     def _images(
         self, topics: list[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[EncodedImage]:
+        # Other tools number all kinds of things; ours the frames of a camera.
+        numbered = {topic for topic in topics if channels.META_RIG in self.metadata(topic)}
         for message in self.messages(topics, start_ns, end_ns):
             image = message.decode()
             captured = to_nanoseconds(image.timestamp) or message.stamp_ns
             camera = channels.camera_name(message.topic, image.frame_id)
-            yield EncodedImage(camera, captured, image.data, image.format or "jpeg")
+            sequence = message.sequence if message.topic in numbered else None
+            yield EncodedImage(camera, captured, image.data, image.format or "jpeg", sequence)
 
     def _schema_name(self, channel: Channel) -> str:
         schema = self._index.schemas.get(channel.schema_id)

@@ -6,13 +6,13 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-import numpy as np
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 
 from calib.errors import CalibError
 from calib.rig import Camera, Rig
 from deploy.errors import LogError
 from deploy.log import channels
+from deploy.log.frame_tree import FrameTree
 from deploy.log.rig_messages import to_lens, to_pose
 
 if TYPE_CHECKING:
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 _CALIBRATION = "foxglove.CameraCalibration"
 _TRANSFORM = "foxglove.FrameTransform"
 _TRANSFORMS = "foxglove.FrameTransforms"
-_EGO_FRAMES = (channels.EGO_FRAME, "base_link")  # the second is what REP 105 calls it
 _RATE_IMAGES = 10  # images that the rate of a camera without one is taken from
 _DEFAULT_RATE_HZ = 10.0
-
-# child frame -> parent frame, parent_from_child
-_Tree = dict[str, tuple[str, np.ndarray]]
 
 
 def read_rig(log: LogReader) -> Rig:
@@ -50,12 +46,12 @@ def read_rig(log: LogReader) -> Rig:
         raise LogError(f"{log.path}: {error}") from error
 
 
-def _collect(log: LogReader) -> tuple[dict[str, CameraCalibration], _Tree]:
+def _collect(log: LogReader) -> tuple[dict[str, CameraCalibration], FrameTree]:
     """First calibration of each topic and first transform of each frame; stops once complete."""
     wanted = log.topics_of(_CALIBRATION)
     moving = log.topics_of(_TRANSFORM) | log.topics_of(_TRANSFORMS)
     calibrations: dict[str, CameraCalibration] = {}
-    tree: _Tree = {}
+    tree = FrameTree()
     for message in log.messages(wanted | moving):
         if message.topic in wanted:
             calibrations.setdefault(message.topic, message.decode())
@@ -71,17 +67,17 @@ def _collect(log: LogReader) -> tuple[dict[str, CameraCalibration], _Tree]:
                     raise LogError(
                         f"{log.path}: transform of frame '{transform.child_frame_id}': {error}"
                     ) from error
-                tree[transform.child_frame_id] = (transform.parent_frame_id, pose)
+                tree.add(transform.parent_frame_id, transform.child_frame_id, pose)
         frames = [found.frame_id for found in calibrations.values()]
-        placed = all(_ego_from(frame, tree)[1] is not None for frame in frames)
+        placed = all(tree.ego_from(frame)[1] is not None for frame in frames)
         if placed and len(calibrations) == len(wanted):
             break
     return calibrations, tree
 
 
-def _camera(log: LogReader, topic: str, found: CameraCalibration, tree: _Tree) -> Camera:
+def _camera(log: LogReader, topic: str, found: CameraCalibration, tree: FrameTree) -> Camera:
     name = channels.camera_name(topic, found.frame_id)
-    root, ego_from_camera = _ego_from(found.frame_id, tree)
+    root, ego_from_camera = tree.ego_from(found.frame_id)
     if ego_from_camera is None:
         raise LogError(
             f"{log.path}: camera '{name}': its frame '{found.frame_id}' hangs on '{root}', not on"
@@ -99,19 +95,6 @@ def _camera(log: LogReader, topic: str, found: CameraCalibration, tree: _Tree) -
         )
     except (CalibError, ValueError) as error:
         raise LogError(f"{log.path}: camera '{name}': {error}") from error
-
-
-def _ego_from(frame: str, tree: _Tree) -> tuple[str, np.ndarray | None]:
-    """Root that the frame hangs on, and ego_from_frame if that root is the ego frame."""
-    pose = np.eye(4)
-    seen = set()
-    while frame not in _EGO_FRAMES:
-        if frame not in tree or frame in seen:
-            return frame, None
-        seen.add(frame)
-        frame, parent_from_frame = tree[frame]
-        pose = parent_from_frame @ pose
-    return frame, pose
 
 
 def _measured_rate(log: LogReader, name: str) -> float:

@@ -33,12 +33,23 @@ def to_calibration(camera: Camera, stamp_ns: int) -> CameraCalibration:
 
 def to_transform(camera: Camera, stamp_ns: int) -> FrameTransform:
     """Pose `ego_from_camera`: ego is the parent frame, the camera's the child."""
-    x, y, z, w = to_quaternion(camera.ego_from_camera[:3, :3])
-    px, py, pz = camera.ego_from_camera[:3, 3].tolist()
+    return _transform(channels.EGO_FRAME, camera.name, camera.ego_from_camera, stamp_ns)
+
+
+def to_ego_transform(map_from_ego: np.ndarray, stamp_ns: int) -> FrameTransform:
+    """Where the vehicle is: (4, 4), metres; ego is the child frame."""
+    return _transform(channels.MAP_FRAME, channels.EGO_FRAME, map_from_ego, stamp_ns)
+
+
+def _transform(
+    parent: str, child: str, parent_from_child: np.ndarray, stamp_ns: int
+) -> FrameTransform:
+    x, y, z, w = to_quaternion(parent_from_child[:3, :3])
+    px, py, pz = parent_from_child[:3, 3].tolist()
     return FrameTransform(
         timestamp=to_timestamp(stamp_ns),
-        parent_frame_id=channels.EGO_FRAME,
-        child_frame_id=camera.name,
+        parent_frame_id=parent,
+        child_frame_id=child,
         translation=Vector3(x=px, y=py, z=pz),
         rotation=Quaternion(x=x, y=y, z=z, w=w),
     )

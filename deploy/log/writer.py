@@ -1,6 +1,7 @@
 """Write a log in one pass: MCAP, zstd chunks, Foxglove's protobuf schemas, summary at the end."""
 
 import json
+import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -27,12 +28,22 @@ class LogWriter:
     is `NAME.part`, and an exception removes it. Equal calls give equal bytes: the library name in
     the header is fixed and no clock is read.
 
+    chunk_bytes: messages are compressed, and lost by a cut, in chunks of this size. The index of
+    every chunk, about 2 KB, stays in memory until the log ends.
+    `in_place`: for recordings, which are worth more cut than not at all. The file has its name
+    from the start, and an exception leaves what was there at the last `flush`.
+
     Raises:
         LogError: the file can't be written, or a message does not fit its channel.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, chunk_bytes: int = 2**20, *, in_place: bool = False
+    ) -> None:
         self.path = Path(path)
+        self._chunk_bytes = chunk_bytes
+        self._in_place = in_place
+        self._safe_bytes = 0
         self._channels: dict[str, tuple[int, str]] = {}  # topic -> channel id, schema name
         self._schemas: dict[str, int] = {}
         self._sequence: Counter[int] = Counter()
@@ -43,15 +54,14 @@ class LogWriter:
             raise LogError(f"{self.path}: is a folder; name a file, such as {self.path}/out.mcap")
         if self.path.suffix != ".mcap":  # a slip of the keyboard shall not replace a video
             raise LogError(f"{self.path}: is no name of a log; end it with .mcap")
-        self._part = self.path.with_name(self.path.name + ".part")
+        unfinished = self.path.name if self._in_place else f"{self.path.name}.part"
+        self._part = self.path.with_name(unfinished)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._part.open("wb")
         except OSError as error:
-            raise LogError(
-                f"{self.path}: can't be written ({error.strerror}); choose another place"
-            ) from error
-        self._mcap = Writer(self._stream)
+            raise self._unwritable(error) from error
+        self._mcap = Writer(self._stream, chunk_size=self._chunk_bytes)
         self._mcap.start(profile="", library="octoview")
         return self
 
@@ -61,17 +71,29 @@ class LogWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        done = False
         try:
             if kind is None:
                 self._mcap.finish()
                 self._stream.close()
                 self._part.replace(self.path)
+                done = True
         except OSError as failure:
-            raise LogError(
-                f"{self.path}: can't be written ({failure.strerror}); choose another place"
-            ) from failure
+            raise self._unwritable(failure) from failure
         finally:
-            self._discard()
+            if not done:
+                self._discard()
+
+    def flush(self) -> int:
+        """Bring everything written so far to the disk, in whole chunks; returns the bytes of the
+        file. What was flushed survives the end of this process, however it ends."""
+        try:
+            self._mcap.flush()
+            os.fdatasync(self._stream.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._safe_bytes = self._stream.tell()
+        return self._safe_bytes
 
     def rig(self, rig: Rig, stamp_ns: int) -> None:
         """Write calibration and pose of every camera. Call it before the first image."""
@@ -86,13 +108,21 @@ class LogWriter:
             self._protobuf(topic, calibration, stamp_ns, self._metadata[camera.name])
             self.message(channels.TRANSFORMS, to_transform(camera, stamp_ns), stamp_ns)
 
-    def image(self, camera: str, stamp_ns: int, data: bytes, format: str = "jpeg") -> None:
-        """Write one encoded image (`format`: jpeg, png or webp), taken at `stamp_ns`."""
+    def image(
+        self,
+        camera: str,
+        stamp_ns: int,
+        data: bytes,
+        format: str = "jpeg",
+        sequence: int | None = None,
+    ) -> None:
+        """Write one encoded image (`format`: jpeg, png or webp), taken at `stamp_ns`; `sequence`
+        is the camera's own count of its frames, where it has one."""
         image = CompressedImage(
             timestamp=to_timestamp(stamp_ns), frame_id=camera, data=data, format=format
         )
         topic = channels.image_topic(camera)
-        self._protobuf(topic, image, stamp_ns, self._metadata.get(camera, {}))
+        self._protobuf(topic, image, stamp_ns, self._metadata.get(camera, {}), sequence)
 
     def message(self, topic: str, message: Message, stamp_ns: int) -> None:
         """Write one protobuf message; a topic keeps the type of its first message."""
@@ -107,13 +137,18 @@ class LogWriter:
         self._add(channel, stamp_ns, text.encode())
 
     def _protobuf(
-        self, topic: str, message: Message, stamp_ns: int, metadata: dict[str, str]
+        self,
+        topic: str,
+        message: Message,
+        stamp_ns: int,
+        metadata: dict[str, str],
+        sequence: int | None = None,
     ) -> None:
         schema = message.DESCRIPTOR.full_name
         known = topic in self._channels
         definition = b"" if known else build_file_descriptor_set(type(message)).SerializeToString()
         channel = self._channel(topic, schema, SchemaEncoding.Protobuf, definition, metadata)
-        self._add(channel, stamp_ns, message.SerializeToString(deterministic=True))
+        self._add(channel, stamp_ns, message.SerializeToString(deterministic=True), sequence)
 
     def _channel(
         self, topic: str, schema: str, encoding: str, definition: bytes, metadata: dict[str, str]
@@ -134,18 +169,23 @@ class LogWriter:
             )
         return channel
 
-    def _add(self, channel: int, stamp_ns: int, data: bytes) -> None:
+    def _add(self, channel: int, stamp_ns: int, data: bytes, sequence: int | None = None) -> None:
         if not 0 <= stamp_ns < 2**64:
             raise LogError(f"{self.path}: stamp {stamp_ns} ns does not fit MCAP's 0 to 2^64 - 1")
         try:
-            self._mcap.add_message(channel, stamp_ns, data, stamp_ns, self._sequence[channel])
+            number = self._sequence[channel] if sequence is None else sequence % 2**32
+            self._mcap.add_message(channel, stamp_ns, data, stamp_ns, number)
         except OSError as error:
-            raise LogError(
-                f"{self.path}: can't be written ({error.strerror}); choose another place"
-            ) from error
+            raise self._unwritable(error) from error
         self._sequence[channel] += 1
 
     def _discard(self) -> None:
         with suppress(OSError):  # a full disk fails again here, and was already reported
             self._stream.close()
-        self._part.unlink(missing_ok=True)
+        if self._safe_bytes:
+            os.truncate(self._part, self._safe_bytes)
+        if not (self._in_place and self._safe_bytes):
+            self._part.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> LogError:
+        return LogError(f"{self.path}: can't be written ({error.strerror}); choose another place")

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from deploy.errors import EngineError
 from perception.errors import SpecError
-from perception.spec import ModelSpec, TensorSpec
+from perception.spec import QUANTISATION_KEY, ModelSpec, TensorSpec
+
+PRECISION_KEY = "octoview.precision"
+"""Under it an engine says what its plans compute in: they come of an ONNX file's metadata, which
+tell of that file."""
 
 
 def check_file(path: Path) -> None:
@@ -23,6 +27,11 @@ def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
         return ModelSpec.from_metadata(metadata)
     except SpecError as error:
         raise EngineError(f"{path}: {error}") from error
+
+
+def precision_of(metadata: Mapping[str, str]) -> str:
+    """`fp32`, `fp16` or `int8`: what the artefact computes in."""
+    return metadata.get(PRECISION_KEY) or ("int8" if QUANTISATION_KEY in metadata else "fp32")
 
 
 def named_outputs(

@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from deploy.loop.locate import Sighting
 
-# Two places are one within so many sigmas of their difference: 99.7 % in two dimensions.
-MAX_SIGMAS = 3.4
+# Two places are one within so many sigmas of their difference: 96 % in two dimensions.
+MAX_SIGMAS = 2.5
 # Apart from noise, two cameras see different sides of one thing; metres by class.
 SIDES_M = {"vehicle": 0.6, "cyclist": 0.3, "pedestrian": 0.2}
 # However unsure both are, further apart they are two.
@@ -19,8 +19,12 @@ MAX_APART_M = {"vehicle": 6.0, "cyclist": 3.0, "pedestrian": 3.0}
 # Two vehicles would overlap if they stood within this ellipse and so many sigmas of each other:
 # half axes in metres along our heading, as most traffic goes, and across it.
 BODY_M = (3.2, 1.6)
-OVERLAP_SIGMAS, MAX_OVERLAP_M = 1.4, 5.0
+OVERLAP_SIGMAS, MAX_OVERLAP_M = 1.8, 5.0
+# So many sigmas nearer where a camera's box lies as its box before: much of an error in distance
+# goes away between neighbours, for they share it, and boxes tell them apart.
+BOX_SIGMAS = 2.0
 _NEVER = 1e6
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 def associate(cameras: Iterable[list[Sighting]]) -> list[Sighting]:
@@ -34,7 +38,7 @@ def associate(cameras: Iterable[list[Sighting]]) -> list[Sighting]:
     for seen in cameras:
         pairs = match(known, seen)
         new = [s for i, s in enumerate(seen) if i not in pairs.values()]
-        known = [_merged(k, seen[pairs[i]]) if i in pairs else k for i, k in enumerate(known)]
+        known = [merged(k, seen[pairs[i]]) if i in pairs else k for i, k in enumerate(known)]
         known += new
     apart = _without_overlaps(known)
     return sorted(apart, key=lambda s: math.hypot(*s.position))
@@ -42,7 +46,11 @@ def associate(cameras: Iterable[list[Sighting]]) -> list[Sighting]:
 
 def match(known: list[Sighting], seen: list[Sighting]) -> dict[int, int]:
     """Index into `seen` by index into `known`: the pairs of one class of least distance in
-    sigmas, all together; pairs too far apart are none."""
+    sigmas, all together; pairs too far apart are none.
+
+    A box that covers the one in which the same camera saw the known thing before counts as nearer:
+    distance is the least certain of what a picture tells, its place in the picture the most.
+    """
     if not known or not seen:
         return {}
     apart = np.array([k.position for k in known])[:, None] - np.array([s.position for s in seen])
@@ -52,13 +60,31 @@ def match(known: list[Sighting], seen: list[Sighting]) -> dict[int, int]:
         + np.array([s.covariance for s in seen])[None]
         + sides * np.eye(2)
     )
-    sigmas = mahalanobis(apart, covariance)
+    sigmas = mahalanobis(apart, covariance) - BOX_SIGMAS * _covered(known, seen)
     limit = np.array([MAX_APART_M.get(k.label, 3.0) for k in known])[:, None]
     labels = np.array([k.label for k in known])[:, None] == np.array([s.label for s in seen])
     near = labels & (sigmas <= MAX_SIGMAS) & (np.linalg.norm(apart, axis=-1) <= limit)
     rows, columns = linear_sum_assignment(np.where(near, sigmas, _NEVER))
     good = near[rows, columns]
     return dict(zip(rows[good].tolist(), columns[good].tolist(), strict=True))
+
+
+def _covered(known: list[Sighting], seen: list[Sighting]) -> NDArray[np.float64]:
+    """Intersection over union (known, seen) of the boxes of one camera, the best of the cameras
+    that both have; 0 where they have none."""
+    best = np.zeros((len(known), len(seen)))
+    for camera in sorted({camera for s in seen for camera in s.boxes}):
+        mine = np.array([k.boxes.get(camera, _NO_BOX) for k in known])[:, None]
+        theirs = np.array([s.boxes.get(camera, _NO_BOX) for s in seen])[None]
+        last, first = np.minimum(mine, theirs)[..., 2:], np.maximum(mine, theirs)[..., :2]
+        both = np.maximum(last - first, 0).prod(axis=-1)
+        either = _area(mine) + _area(theirs) - both
+        best = np.maximum(best, both / np.maximum(either, 1e-9))
+    return best
+
+
+def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def mahalanobis(
@@ -77,7 +103,8 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
 
 
-def _merged(a: Sighting, b: Sighting) -> Sighting:
+def merged(a: Sighting, b: Sighting) -> Sighting:
+    """One thing of two sightings of it, each weighted by certainty."""
     mine, theirs = inverse(a.covariance), inverse(b.covariance)
     covariance = inverse(mine + theirs)
     better, other = (a, b) if a.sigma <= b.sigma else (b, a)
@@ -87,7 +114,7 @@ def _merged(a: Sighting, b: Sighting) -> Sighting:
         position=covariance @ (mine @ a.position + theirs @ b.position),
         covariance=covariance,
         height=other.height if better.height is None else better.height,
-        cameras=tuple(sorted({*a.cameras, *b.cameras})),
+        boxes={**a.boxes, **b.boxes},
     )
 
 
@@ -96,12 +123,13 @@ def _without_overlaps(sightings: list[Sighting]) -> list[Sighting]:
     kept = [s for s in sightings if s.label != "vehicle"]
     vehicles: list[Sighting] = []
     for candidate in sorted(sightings, key=lambda s: -s.score):
-        if candidate.label == "vehicle" and not any(_overlap(v, candidate) for v in vehicles):
+        if candidate.label == "vehicle" and not any(overlap(v, candidate) for v in vehicles):
             vehicles.append(candidate)
     return kept + vehicles
 
 
-def _overlap(a: Sighting, b: Sighting) -> bool:
+def overlap(a: Sighting, b: Sighting) -> bool:
+    """Whether two vehicles would stand in each other."""
     offset = b.position - a.position
     if math.hypot(*offset) > MAX_OVERLAP_M:  # most are: no need for sigmas
         return False

@@ -1,8 +1,10 @@
-"""Two clocks: lockstep runs every frame set, real time drops those that it can't make."""
+"""Clocks: lockstep runs every frame set, real time drops those that it can't make; the steady one
+stamps what is live."""
 
 import time
 from collections.abc import Iterable, Iterator
 
+from deploy.loop.controls import Controls
 from deploy.loop.frames import EncodedSet
 
 
@@ -25,13 +27,16 @@ class RealTimeClock:
     """Plays the log at `rate` times its own speed, as a vehicle would deliver it.
 
     A set whose successor is already due when the loop gets to it is dropped and counted.
+    `controls` let a person pause it.
     """
 
     name = "real"
 
-    def __init__(self, rate: float = 1.0) -> None:
+    def __init__(self, rate: float = 1.0, controls: Controls | None = None) -> None:
         self.rate = rate
         self.dropped = 0
+        self._controls = controls
+        self._first_stamp, self._start = 0, 0.0
 
     @property
     def description(self) -> dict[str, float | str]:
@@ -41,21 +46,34 @@ class RealTimeClock:
     def pace(self, sets: Iterable[EncodedSet]) -> Iterator[EncodedSet]:
         """The sets that the loop can make, each not before its time."""
         waiting: EncodedSet | None = None
-        first_stamp, start = 0, 0.0
         for following in sets:
             if waiting is None:
-                first_stamp, start = following.stamp_ns, time.monotonic()
-            elif time.monotonic() >= start + (following.stamp_ns - first_stamp) / (1e9 * self.rate):
+                self._first_stamp, self._start = following.stamp_ns, time.monotonic()
+            elif time.monotonic() >= self._due(following):
                 self.dropped += 1
             else:
-                yield from self._when_due(waiting, first_stamp, start)
+                yield from self._when_due(waiting)
             waiting = following
         if waiting is not None:
-            yield from self._when_due(waiting, first_stamp, start)
+            yield from self._when_due(waiting)
 
-    def _when_due(
-        self, encoded: EncodedSet, first_stamp: int, start: float
-    ) -> Iterator[EncodedSet]:
-        due = start + (encoded.stamp_ns - first_stamp) / (1e9 * self.rate)
-        time.sleep(max(0.0, due - time.monotonic()))
+    def _due(self, encoded: EncodedSet) -> float:
+        return self._start + (encoded.stamp_ns - self._first_stamp) / (1e9 * self.rate)
+
+    def _when_due(self, encoded: EncodedSet) -> Iterator[EncodedSet]:
+        if self._controls:
+            self._start += self._controls.wait_until(self._due(encoded))
+        else:
+            time.sleep(max(0.0, self._due(encoded) - time.monotonic()))
         yield encoded
+
+
+class SteadyClock:
+    """Nanoseconds since 1970 as the machine's clock said once, at the start; from then on the
+    monotonic clock counts, so that no setting of the machine's clock moves a stamp."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns() + self._offset_ns

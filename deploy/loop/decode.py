@@ -5,6 +5,7 @@ tests; the decoder takes that where it is built.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,8 @@ class CameraResult:
 
     Maps are (height / stride, width / stride) of the network's letterboxed input: `scene` uint8
     class indices, `drivable` and `ground` float32 probabilities that the pixel shows drivable
-    ground, and any ground. `letterbox` relates them to the camera's image.
+    ground, and any ground. `letterbox` relates them to the camera's image. `logits`: float32
+    (classes, ...), what they were made of.
     """
 
     camera: str
@@ -49,6 +51,16 @@ class CameraResult:
     ground: NDArray[np.float32]
     objects: tuple[Detection, ...]
     letterbox: Letterbox
+    logits: NDArray[np.float32] | None = None
+
+
+def not_finite(outputs: Mapping[str, NDArray[np.generic]], slot: int) -> str:
+    """Name of the first of the network's outputs that holds NaN or infinity for one camera, ""
+    if all are numbers. A sum is not finite where one of its terms is not, and is read once."""
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values[slot].sum()):
+            return name
+    return ""
 
 
 class _Reference:
@@ -122,6 +134,7 @@ class Decoder:
             ground=ground,
             objects=self._objects(outputs, slot, letterbox),
             letterbox=letterbox,
+            logits=logits,
         )
 
     def _objects(

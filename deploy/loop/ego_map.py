@@ -94,12 +94,18 @@ class MapObject:
 class EgoMap:
     """Everything the cameras saw together.
 
-    `drivable`: float32 (rows, columns), probability that the cell is drivable ground; 0 where not
-    `seen`. `seen`: bool (rows, columns). A cell that no camera sees, or that every camera sees
-    something standing in front of, is not seen: unknown, never free. `objects`: nearest first.
+    `drivable`: float32 (rows, columns), probability that the cell is drivable ground, and
+    `confidence`: how sure that is, from 0 to 1; both 0 where nothing is known. So is, at once or
+    where it is remembered soon, a cell that no camera sees, or that every camera sees something
+    standing in front of: unknown, never free. `objects`: nearest first.
     """
 
     grid: GridSpec
     drivable: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
     objects: tuple[MapObject, ...]
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Where something is known, (rows, columns)."""
+        return np.asarray(self.confidence > 0)

@@ -1,48 +1,70 @@
-"""Engine: the one interface behind which a network runs, and the choice of an implementation."""
+"""Engine: the one interface behind which a network runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import EngineError
+from deploy.loop.runtimes import AUTO, choose
 from perception.spec import ModelSpec
 
-AUTO = "auto"
+Outputs = dict[str, NDArray[np.generic]]
+
+
+class Pending(Protocol):
+    """A batch that is being computed."""
+
+    def result(self) -> Outputs:
+        """Wait for it. The arrays may be written again by the next batch of the same shape.
+
+        Raises EngineError when the network fails or gives anything but what its spec says.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Computed(Pending):
+    """A batch of an engine that computes at once."""
+
+    outputs: Outputs
+
+    def result(self) -> Outputs:
+        return self.outputs
 
 
 class Engine(Protocol):
     """A loaded network. What goes in and comes out is written in its `spec`."""
 
-    @property
-    def spec(self) -> ModelSpec: ...
+    spec: ModelSpec
+    metadata: Mapping[str, str]
+    """All that the artefact says about itself; keys stand in perception/spec.py."""
+    name: str
+    """Runtime, version and device, such as `onnxruntime 1.23.2 CPU`."""
+    threads: int
+    """Processor threads that one call uses."""
 
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """All that the artefact says about itself; keys stand in perception/spec.py."""
-        ...
+    def allocate(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Zeros (N, C, H, W) in the memory that `submit` takes images from fastest."""
+        return np.zeros(shape, np.float32)
 
-    @property
-    def name(self) -> str:
-        """Runtime and version, such as `onnxruntime 1.23.2 CPU`."""
-        ...
+    def submit(self, images: NDArray[np.float32]) -> Pending:
+        """Begin one batch; `images` must stay as they are until its result is there.
 
-    @property
-    def threads(self) -> int:
-        """Processor threads that one call uses."""
-        ...
-
-    def infer(self, images: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
-        """Run one batch.
-
-        images: float32 (N, C, H, W), contiguous, as `spec.input` says. Returns the arrays of
-        `spec.outputs` by name. Raises EngineError when the network gives anything else.
+        images: float32 (N, C, H, W), contiguous, as `spec.input` says. Batches of different
+        shapes may run beside each other, so a rig's buckets are submitted together. One of each
+        shape at a time.
         """
         ...
+
+    def infer(self, images: NDArray[np.float32]) -> Outputs:
+        """Run one batch, as `submit`. The arrays of `spec.outputs` by name are the caller's own.
+
+        Raises EngineError when the network fails or gives anything but what its spec says.
+        """
+        return self.submit(images).result()
 
 
 def shipped_model() -> Path:
@@ -52,58 +74,24 @@ def shipped_model() -> Path:
     return Path(perception.__path__[0]) / "weights" / "nano.onnx"
 
 
-@dataclass(frozen=True)
-class Runtime:
-    """One way to run a model here. `missing` is why it can't, with the remedy; None if it can."""
-
-    name: str
-    missing: str | None
-
-
-ENGINES = ("onnxruntime", "openvino")
-"""Names that `load_engine` knows, in order of preference: `auto` takes the first that is here."""
-
-
-def runtimes() -> list[Runtime]:
-    """Every engine in order of preference, and whether this machine has it."""
-    return [
-        Runtime(name, None if find_spec(name) else f"pip install octoview[{name}]")
-        for name in ENGINES
-    ]
-
-
-def choose(name: str = AUTO) -> tuple[str, str]:
-    """(engine, why it) for a name of ENGINES or `auto`.
-
-    Raises EngineError for an unknown name and for an engine that is not installed.
-    """
-    here = runtimes()
-    if name == AUTO:
-        chosen = next((r.name for r in here if r.missing is None), "onnxruntime")
-        before = here[: ENGINES.index(chosen)]
-        absent = "; ".join(f"no {runtime.name} here ({runtime.missing})" for runtime in before)
-        return chosen, absent or "first in order of preference"
-    for runtime in here:
-        if runtime.name == name:
-            if runtime.missing:
-                raise EngineError(f"--engine {name}: not installed; {runtime.missing}")
-            return name, "as told"
-    raise EngineError(f"--engine {name}: unknown; choose {', '.join((AUTO, *ENGINES))}")
-
-
 def load_engine(path: str | Path, threads: int | None = None, engine: str = AUTO) -> Engine:
     """Load a model with `engine`, a name of ENGINES or `auto`; `threads` defaults to the
     physical cores. An engine that refuses the model is not replaced by another.
 
     Raises EngineError when the model is missing, damaged, or does not match its ModelSpec, and
-    for an engine that is unknown or not installed.
+    for an engine that is unknown or can't run here.
     """
-    name, _ = choose(engine)
+    path = Path(path)
+    name = choose(engine, path).name
     # Imported here: the interface stays free of any runtime.
+    if name in ("tensorrt", "tensorrt-rtx"):
+        from deploy.loop.tensorrt_engine import TensorRtEngine
+
+        return TensorRtEngine(path, name)
     if name == "openvino":
         from deploy.loop.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(Path(path), threads)
+        return OpenVinoEngine(path, threads)
     from deploy.loop.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(Path(path), threads)
+    return OnnxRuntimeEngine(path, threads, name)

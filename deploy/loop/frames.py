@@ -1,44 +1,55 @@
-"""Frame sets: what every camera saw at one instant, joined by capture time, as a stream.
-
-A camera that does not deliver is marked and never waited for; the others go on.
-"""
+"""Frames: the images of one instant decoded; an unusable one is marked and costs itself only."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.lens import Lens
 from calib.rig import Camera, Rig
+from deploy.health.sight import Sight, measure
 from deploy.log.reader import EncodedImage
+from deploy.loop.image_size import stated_size
 
 Status = Literal["ok", "late", "missing", "corrupt", "frozen"]
 STATUSES: tuple[Status, ...] = ("ok", "late", "missing", "corrupt", "frozen")
 
-# A camera without a frame for this instant is `late` while it was heard from in the last half
-# second of the log, and `missing` after that.
-LATE_NS = 500_000_000
-# A stamp further ahead than this comes from a clock that is out of sync (or the whole log has a
-# gap, which the other cameras then confirm).
-JUMP_NS = 5_000_000_000
+
+@dataclass(frozen=True)
+class Absence:
+    """Why a camera has no image in a set.
+
+    `silent_ns`: since it last delivered anything; None if it never did. `offset_ns`: stamp minus
+    the reference of an image that came since the set before and was too far off; None without.
+    `backwards`: whether that image's stamp lies before the one of the camera's image before.
+    `lost`: why its source gave up, "" while it has not.
+    """
+
+    silent_ns: int | None
+    offset_ns: int | None = None
+    backwards: bool = False
+    lost: str = ""
 
 
 @dataclass(frozen=True)
 class EncodedSet:
     """The images of one instant as they were recorded.
 
-    `stamp_ns`: reference time, the capture time of the image that opened the set.
-    `late`: cameras that have no image here but delivered one shortly before.
+    `stamp_ns`: reference time, the earliest capture time in it.
+    `late`: cameras that have no image here but delivered one shortly before. `absent`: what is
+    known of each camera without an image.
     """
 
     index: int
     stamp_ns: int
     images: dict[str, EncodedImage]
     late: frozenset[str]
+    absent: Mapping[str, Absence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Frame:
 
     `image`: uint8 (H, W, 3) BGR, the size of the camera's lens; None unless `status` is ok.
     `stamp_ns`: capture time, None when nothing was delivered. `note`: why it is not ok.
+    `sight`: what the image's grey values tell of the view, None without an image.
     """
 
     camera: str
@@ -55,6 +67,8 @@ class Frame:
     image: NDArray[np.uint8] | None = None
     encoded: EncodedImage | None = None
     note: str = ""
+    absence: Absence | None = None
+    sight: Sight | None = None
 
 
 @dataclass(frozen=True)
@@ -66,71 +80,18 @@ class FrameSet:
     frames: dict[str, Frame]
 
 
-def default_tolerance_ns(rig: Rig) -> int:
-    """Half the period of the fastest camera, so that a frame belongs to one instant only."""
-    return int(0.5e9 / max(camera.rate_hz for camera in rig))
-
-
-def join_frames(
-    images: Iterable[EncodedImage], rig: Rig, tolerance_ns: int | None = None
-) -> Iterator[EncodedSet]:
-    """Join images of all cameras, in order of arrival, into sets by capture time.
-
-    The first image past the current set opens the next one; a set holds the newest image of each
-    camera within `tolerance_ns` of that reference. Images that come after their set was closed
-    are left out. Images of cameras that the rig does not have are ignored.
-    """
-    tolerance = default_tolerance_ns(rig) if tolerance_ns is None else tolerance_ns
-    index, reference = 0, 0
-    members: dict[str, EncodedImage] = {}
-    heard: dict[str, int] = {}  # camera -> reference time of the set in which it last delivered
-    strays = 0
-
-    def close() -> EncodedSet:
-        late = {
-            name
-            for name, when in heard.items()
-            if name not in members and reference - when <= LATE_NS
-        }
-        return EncodedSet(index, reference, dict(members), frozenset(late))
-
-    for image in images:
-        if image.camera not in rig.names:
-            continue
-        ahead = image.stamp_ns - reference
-        stray = bool(members) and (ahead < -tolerance or ahead > JUMP_NS)
-        strays = strays + 1 if stray else 0
-        if stray and strays < len(rig):
-            # One clock that disagrees must not end the set of all the others. Only when no
-            # camera is left that agrees has the time of the log itself jumped.
-            heard[image.camera] = reference
-            continue
-        if members and (stray or ahead > tolerance):
-            yield close()
-            index += 1
-            members.clear()
-            strays = 0
-        if not members:
-            reference = image.stamp_ns
-        heard[image.camera] = reference
-        known = members.get(image.camera)
-        if known is None or known.stamp_ns <= image.stamp_ns:
-            members[image.camera] = image
-    if members:
-        yield close()
-
-
 class FrameDecoder:
     """Decodes the images of a set on a few threads (OpenCV releases the interpreter lock).
 
-    Remembers each camera's last bytes: a sensor's noise never repeats, so an image equal to the
-    one before is a frozen camera and not a standing car.
+    Remembers each camera's last image: a sensor's noise never repeats and its counter of frames
+    moves on, so an image with the bytes or the id of the one before is a frozen camera and not a
+    standing car.
     """
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         self._pool = ThreadPoolExecutor(min(len(rig), os.cpu_count() or 1), "decode_image")
-        self._previous: dict[str, bytes] = {}
+        self._previous: dict[str, EncodedImage] = {}
 
     def decode(self, encoded: EncodedSet) -> FrameSet:
         """A frame for every camera of the rig; an unusable image costs that frame only."""
@@ -140,25 +101,46 @@ class FrameDecoder:
     def _frame(self, camera: Camera, encoded: EncodedSet) -> Frame:
         image = encoded.images.get(camera.name)
         if image is None:
+            absence = encoded.absent.get(camera.name)
+            if absence is not None and absence.lost:
+                return Frame(camera.name, "missing", note=absence.lost, absence=absence)
             if camera.name in encoded.late:
-                return Frame(camera.name, "late", note="no frame for this instant yet")
-            return Frame(camera.name, "missing", note="no frames")
-        frozen = self._previous.get(camera.name) == image.data
-        self._previous[camera.name] = image.data
-        if frozen:
-            note = "same bytes as the frame before"
+                note = "no frame for this instant yet"
+                return Frame(camera.name, "late", note=note, absence=absence)
+            return Frame(camera.name, "missing", note="no frames", absence=absence)
+        note = _repetition(self._previous.get(camera.name), image)
+        self._previous[camera.name] = image
+        if note:
             return Frame(camera.name, "frozen", image.stamp_ns, encoded=image, note=note)
         pixels, note = decode_image(image, camera)
-        status: Status = "ok" if pixels is not None else "corrupt"
-        return Frame(camera.name, status, image.stamp_ns, pixels, image, note)
+        if pixels is None:
+            return Frame(camera.name, "corrupt", image.stamp_ns, encoded=image, note=note)
+        sight = measure(pixels)
+        return Frame(camera.name, "ok", image.stamp_ns, pixels, image, sight=sight)
+
+
+def _repetition(before: EncodedImage | None, image: EncodedImage) -> str:
+    """How the image repeats the one before, "" if it does not."""
+    if before is None:
+        return ""
+    if before.data == image.data:
+        return "same bytes as the frame before"
+    if image.sequence is not None and image.sequence == before.sequence:
+        return f"same frame id as the frame before, {image.sequence}"
+    return ""
 
 
 def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8] | None, str]:
     """The image as uint8 (H, W, 3) BGR, or None and the reason why it can't be used.
 
+    What states another size than the camera has is not decoded at all, whatever it claims.
     A JPEG has no checksum: damage in its middle may still decode, to a wrong picture. The log's
     own checksums stand against that.
     """
+    lens = camera.lens
+    stated = stated_size(image.data)
+    if stated is not None and stated != (lens.width, lens.height):
+        return None, _other_size(stated, lens)
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
@@ -166,7 +148,11 @@ def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8]
         pixels = None
     if pixels is None:
         return None, f"{len(image.data)} bytes are no whole {image.format}"
-    lens, (height, width) = camera.lens, pixels.shape[:2]
+    height, width = pixels.shape[:2]
     if (width, height) != (lens.width, lens.height):
-        return None, f"image is {width}x{height}, calibration says {lens.width}x{lens.height}"
+        return None, _other_size((width, height), lens)
     return np.asarray(pixels, np.uint8), ""
+
+
+def _other_size(size: tuple[int, int], lens: Lens) -> str:
+    return f"image is {size[0]}x{size[1]}, calibration says {lens.width}x{lens.height}"

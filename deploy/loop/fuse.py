@@ -26,7 +26,10 @@ MIN_FOOTPRINT = 0.01
 MIN_GROUND = 0.85
 # Cameras look in below the bodies of vehicles, at ground that is not free. Of a footprint along our
 # heading, the inner share is taken for not drivable, the rest for unknown: it may be misplaced.
-INNER_FOOTPRINT = 0.6
+INNER_FOOTPRINT = 0.5
+# Evidence of a cell is how many pixels of the scene map show it, at most 1 a camera, and what is
+# remembered of that. With less it is unknown; with SURE_EVIDENCE its confidence is 63 %.
+MIN_EVIDENCE, SURE_EVIDENCE = 0.02, 0.5
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,20 @@ class GroundView:
     weight: NDArray[np.float32]
 
 
-Follow = Callable[[list[Sighting]], tuple[MapObject, ...]]
+Follow = Callable[[list[list[Sighting]]], tuple[MapObject, ...]]
 
 
-def _untracked(things: list[Sighting]) -> tuple[MapObject, ...]:
-    return tuple(map_object(thing) for thing in things)
+def _untracked(cameras: list[list[Sighting]]) -> tuple[MapObject, ...]:
+    return tuple(map_object(thing) for thing in associate(cameras))
+
+
+Remember = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+
+
+def _without_memory(
+    evidence: NDArray[np.float32], hidden: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    return evidence
 
 
 class Fuser:
@@ -62,21 +74,34 @@ class Fuser:
             for camera in batch.cameras
         }
 
-    def fuse(self, results: dict[str, CameraResult], follow: Follow = _untracked) -> EgoMap:
+    def fuse(
+        self,
+        results: dict[str, CameraResult],
+        follow: Follow = _untracked,
+        remember: Remember = _without_memory,
+    ) -> EgoMap:
         """One map from the results of the cameras that have one; `follow` makes objects of what
-        they saw."""
-        drivable, seen = self._drivable(results)
-        things = associate(locate(self._rig[name], result) for name, result in results.items())
-        objects = follow(things)
-        _stand(self.grid, objects, drivable, seen)
-        return EgoMap(self.grid, drivable, seen, objects)
+        they saw, `remember` adds evidence of before to that of now."""
+        objects = follow([locate(self._rig[name], result) for name, result in results.items()])
+        evidence, hidden = self._evidence(results)
+        for thing in objects:  # what cameras see below it is no ground to drive on
+            cells = self.grid.rectangle(thing.x, thing.y, *thing.size[:2])
+            evidence[cells], hidden[cells] = 0, True
+        evidence = remember(evidence, hidden)
+        free, ground = evidence[..., 0], evidence[..., 1]
+        seen = ground >= MIN_EVIDENCE
+        drivable = np.divide(free, ground, out=np.zeros_like(free), where=seen)
+        confidence = np.where(seen, 1 - np.exp(-ground / SURE_EVIDENCE), np.float32(0))
+        _stand(self.grid, objects, drivable, confidence)
+        return EgoMap(self.grid, drivable, confidence, objects)
 
-    def _drivable(
+    def _evidence(
         self, results: dict[str, CameraResult]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """P(drivable | ground), each camera weighted by footprint and by P(ground)."""
-        free = np.zeros(self.grid.shape, np.float32)
-        evidence = np.zeros(self.grid.shape, np.float32)
+        """Evidence (rows, columns, 2) of drivable ground and of any ground, each camera weighted
+        by footprint, and the cells (rows, columns) where cameras see something standing only."""
+        evidence = np.zeros((*self.grid.shape, 2), np.float32)
+        watched = np.zeros(self.grid.shape, np.bool_)
         for name, result in results.items():
             view = self.views[name]
             both = cv2.merge([result.drivable, result.ground])
@@ -85,10 +110,9 @@ class Fuser:
                 np.float32,
             )
             weight = np.where(looked_up[..., 1] >= MIN_GROUND, view.weight, np.float32(0))
-            free[view.window] += weight * looked_up[..., 0]
-            evidence[view.window] += weight * looked_up[..., 1]
-        seen = evidence > 0
-        return np.divide(free, evidence, out=np.zeros_like(free), where=seen), seen
+            evidence[view.window] += weight[..., None] * looked_up
+            watched[view.window] |= view.weight > 0
+        return evidence, watched & (evidence[..., 1] == 0)
 
 
 def ground_view(camera: Camera, batch: Batch, spec: ModelSpec, grid: GridSpec) -> GroundView:
@@ -125,12 +149,12 @@ def _stand(
     grid: GridSpec,
     objects: tuple[MapObject, ...],
     drivable: NDArray[np.float32],
-    seen: NDArray[np.bool_],
+    confidence: NDArray[np.float32],
 ) -> None:
-    """Take the ground below the objects out of `drivable` and `seen`."""
-    before = seen.copy()
-    for share in (1.0, INNER_FOOTPRINT):  # the inner parts last, whatever the order of objects
+    """Put the objects on the ground: of their footprints the inner parts, last whatever the order
+    of objects, are surely not drivable, and the rims unknown."""
+    for share in (1.0, INNER_FOOTPRINT):
         for thing in objects:
             cells = grid.rectangle(thing.x, thing.y, thing.size[0] * share, thing.size[1] * share)
-            seen[cells] = before[cells] if share < 1 else False
+            confidence[cells] = thing.score if share < 1 else 0
             drivable[cells] = 0

@@ -5,6 +5,7 @@ past the horizon (Civera et al. 2008, "Inverse depth parametrization for monocul
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from calib.rig import Camera
 from deploy.loop.decode import CameraResult
 from deploy.loop.ego_map import SIZE_PRIORS, MapObject, Motion
+
+Box = tuple[float, float, float, float]
 
 MAX_RANGE_M = 60.0
 # Errors of the network in pixels of its input: some pixels, and a share of the box's side, for a
@@ -37,7 +40,8 @@ class Sighting:
     """One thing on the ground plane, seen by one or more cameras.
 
     `position` (2,): middle of its footprint, ego x and y, metres; `covariance` (2, 2) of it.
-    `height`: metres, or None where the box is cut. `cameras`: who saw it.
+    `height`: metres, or None where the box is cut. `boxes`: x0, y0, x1, y1 in pixels of each camera
+    that saw it, by its name.
     """
 
     label: str
@@ -45,7 +49,12 @@ class Sighting:
     position: NDArray[np.float64]
     covariance: NDArray[np.float64]
     height: float | None
-    cameras: tuple[str, ...]
+    boxes: Mapping[str, Box]
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Who saw it."""
+        return tuple(sorted(self.boxes))
 
     @property
     def sigma(self) -> float:
@@ -129,7 +138,7 @@ def locate(camera: Camera, result: CameraResult) -> list[Sighting]:
                 positions[i],
                 covariance + 1e-6 * np.eye(2),
                 tall_m,
-                (result.camera,),
+                {result.camera: things[i].box},
             )
         )
     return sightings

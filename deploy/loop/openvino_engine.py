@@ -1,7 +1,7 @@
 """OpenVINO on the CPU."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,14 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
-from deploy.loop.artefact import check_file, first_line, named_outputs, read_spec
+from deploy.loop.artefact import check_file, named_outputs, read_spec
+from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 
 _TYPES = {"float32": ov.Type.f32, "int64": ov.Type.i64}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """See `Engine`. What the model does not quantise is computed in float32, never in bfloat16.
 
     Raises EngineError when the file is missing or damaged, has no ModelSpec, or differs from it.
@@ -33,24 +34,16 @@ class OpenVinoEngine:
             model = ov.Core().read_model(path)
         except RuntimeError as error:
             raise EngineError(
-                f"{path}: is no model that {self.name} can load ({first_line(error)}); "
-                "export it again"
+                f"{path}: is no model that {self.name} can load ({_reason(error)}); export it again"
             ) from error
         self.metadata: Mapping[str, str] = _metadata(model)
         self.spec = read_spec(path, self.metadata)
         self._check_tensors(model)
         self._request = self._thread.submit(self._compile, model).result()
 
-    def infer(self, images: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
-        """See `Engine.infer`."""
-        try:
-            arrays = self._thread.submit(self._run, images).result()
-        except RuntimeError as error:
-            raise EngineError(
-                f"{self.path}: can't run on images {images.shape}: {first_line(error)}; "
-                "export the model again"
-            ) from error
-        return named_outputs(self.path, self.spec, images.shape, arrays)
+    def submit(self, images: NDArray[np.float32]) -> Future[Outputs]:
+        """See `Engine.submit`."""
+        return self._thread.submit(self._run, images)
 
     def _compile(self, model: ov.Model) -> ov.InferRequest:
         options = {
@@ -63,14 +56,21 @@ class OpenVinoEngine:
             return ov.Core().compile_model(model, "CPU", options).create_infer_request()
         except RuntimeError as error:
             raise EngineError(
-                f"{self.path}: {self.name} can't run it ({first_line(error)}); "
+                f"{self.path}: {self.name} can't run it ({_reason(error)}); "
                 "choose --engine onnxruntime"
             ) from error
 
-    def _run(self, images: NDArray[np.float32]) -> list[NDArray[np.generic]]:
-        self._request.infer({self.spec.input.name: ov.Tensor(images)})
+    def _run(self, images: NDArray[np.float32]) -> Outputs:
+        try:
+            self._request.infer({self.spec.input.name: ov.Tensor(images)})
+        except RuntimeError as error:
+            raise EngineError(
+                f"{self.path}: can't run on images {images.shape}: {_reason(error)}; "
+                "export the model again"
+            ) from error
         # Copied: the request writes its next outputs into the same memory.
-        return [self._request.get_tensor(t.name).data.copy() for t in self.spec.outputs]
+        arrays = [self._request.get_tensor(t.name).data.copy() for t in self.spec.outputs]
+        return named_outputs(self.path, self.spec, images.shape, arrays)
 
     def _check_tensors(self, model: ov.Model) -> None:
         """Names, types and ranks in the graph against the spec; sizes are checked when it runs."""
@@ -101,6 +101,11 @@ class OpenVinoEngine:
                 f"{self.path}: input takes {channels.get_length()} channels, its spec says "
                 f"{self.spec.input.shape[1]}; export the model again"
             )
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of the message: those before it say where in OpenVINO it arose."""
+    return (str(error).strip().splitlines() or [repr(error)])[-1].strip("- ")[:200]
 
 
 def _metadata(model: ov.Model) -> dict[str, str]:

@@ -5,6 +5,7 @@ it by tests. A batch takes the native kernels where they are built.
 """
 
 import os
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -77,10 +78,18 @@ class _Native:
         self._kernels.preprocess(self._pool, cameras, self._scale, self._offset)
 
 
+Allocate = Callable[[tuple[int, ...]], NDArray[np.float32]]
+
+
+def _zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.zeros(shape, np.float32)
+
+
 class Batch:
     """The cameras of one bucket and their input tensor, allocated once.
 
-    Raises EngineError for the native kernels where they are not built.
+    allocate: gives zeros of a shape, such as an engine's. Raises EngineError for the native
+    kernels where they are not built.
 
     Every camera keeps its slot and the batch keeps its size: a camera without an image leaves
     zeros. So shapes and latency never change, and no camera's result depends on another's.
@@ -92,6 +101,7 @@ class Batch:
         cameras: tuple[Camera, ...],
         spec: ModelSpec,
         kernels: Kernels = "auto",
+        allocate: Allocate = _zeros,
     ) -> None:
         self._preprocess = _Native(spec) if take_native(kernels) else _Reference(spec)
         self.bucket = bucket
@@ -105,29 +115,36 @@ class Batch:
             for camera in cameras
         }
         shape = (len(cameras), 3 * spec.frames, size.height, size.width)
-        self.images = np.zeros(shape, np.float32)
-        self._filled_at: dict[str, int] = {}  # camera -> index of the set its slot was filled from
+        self.images = allocate(shape)
+        self._filled_from: dict[str, tuple[int, int | None]] = {}  # camera -> set, its frame's id
 
     def fill(self, frames: FrameSet) -> frozenset[str]:
         """Preprocess the set's images into `images`, float32 (cameras, channels, height, width).
 
-        Returns the cameras whose previous frame is missing, so that the current one stands in for
-        it; only possible for a network of two frames.
+        Returns the cameras whose previous frame is missing, be it of the set before or by the
+        camera's own count, so that the current one stands in for it; only possible for a network
+        of two frames.
         """
         repeated = []
         work = []
         for camera, slot in zip(self.cameras, self.images, strict=True):
-            image = frames.frames[camera.name].image
+            frame = frames.frames[camera.name]
+            image = frame.image
             if image is None:
-                if self._filled_at.pop(camera.name, None) is not None:
+                if self._filled_from.pop(camera.name, None) is not None:
                     slot[:] = 0
                 continue
+            sequence = frame.encoded.sequence if frame.encoded else None
             if self._spec.frames == 2:
                 slot[:3] = slot[3:]
             work.append((image, self.letterboxes[camera.name], slot[-3:]))
-            if self._spec.frames == 2 and self._filled_at.get(camera.name) != frames.index - 1:
+            index, before = self._filled_from.get(camera.name, (None, None))
+            consecutive = index == frames.index - 1 and (
+                sequence is None or before is None or sequence == before + 1
+            )
+            if self._spec.frames == 2 and not consecutive:
                 repeated.append((camera.name, slot))
-            self._filled_at[camera.name] = frames.index
+            self._filled_from[camera.name] = (frames.index, sequence)
         self._preprocess.run(work)
         for _, slot in repeated:
             slot[:3] = slot[3:]
@@ -139,13 +156,21 @@ class Batch:
         return self._preprocess.name
 
 
-def make_batches(rig: Rig, spec: ModelSpec, kernels: Kernels = "auto") -> list[Batch]:
-    """One batch per bucket of the rig, in order of the rig's cameras; `kernels` as Batch has it.
+def make_batches(
+    rig: Rig, spec: ModelSpec, kernels: Kernels = "auto", allocate: Allocate = _zeros
+) -> list[Batch]:
+    """One batch per bucket of the rig, in order of the rig's cameras; the rest as Batch has it.
 
     Raises SpecError when a camera names a bucket that the model does not have.
     """
     buckets = dict.fromkeys(camera.bucket for camera in rig)
     return [
-        Batch(bucket, tuple(camera for camera in rig if camera.bucket == bucket), spec, kernels)
+        Batch(
+            bucket,
+            tuple(camera for camera in rig if camera.bucket == bucket),
+            spec,
+            kernels,
+            allocate,
+        )
         for bucket in buckets
     ]

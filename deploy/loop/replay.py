@@ -3,21 +3,27 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from deploy.errors import DeployError, LogError
-from deploy.log.ego_pose import EgoPoses
+from deploy.faults.injection import Injection, inject
 from deploy.log.reader import LogReader
 from deploy.loop.clock import LockstepClock, RealTimeClock
-from deploy.loop.engine import AUTO, load_engine
-from deploy.loop.frames import join_frames
+from deploy.loop.controls import Controls
+from deploy.loop.engine import load_engine
+from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.playback import Part, Playback
+from deploy.loop.runtimes import AUTO, choose
+from deploy.loop.surround import Surround
 from deploy.loop.timing import StageTimer
 from deploy.sinks.mcap_sink import McapSink
 from deploy.sinks.mosaic import MosaicSink
+from deploy.sinks.replay_page import ReplayPage
 from deploy.sinks.report import Report
 from deploy.sinks.sink import Sink
 
@@ -31,36 +37,55 @@ def replay(
     *,
     clock: LockstepClock | RealTimeClock,
     mosaic: bool = True,
+    images: bool = True,
+    html: Path | None = None,
     engine: str = AUTO,
+    faults: Sequence[Injection] = (),
+    surround: Path | None = None,
+    part: Part = Part(),  # noqa: B008 it is frozen
+    controls: Controls | None = None,
     progress: Callable[[TickResult], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
-    mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Returns
-    the report.
+    mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Without
+    `images` perception.mcap holds the results alone. `html` names a page to write, too.
+    `surround`: a learned surround head, whose grid goes into the log beside the map. Returns the
+    report.
 
-    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte.
+    With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `part` of
+    the log is played; `controls` (the clock's own) may jump in it or end it. `faults` are injected
+    into the images and the engine; then an engine that fails costs its tick only.
 
     Raises LogError, EngineError, or PerceptionError when rig and model do not fit; then `out` is
     as it was before.
     """
     reader = LogReader(log)
-    rig = reader.rig
-    images = reader.images()
-    poses = EgoPoses(reader)
-    network = load_engine(model, engine=engine)
+    playback = Playback(reader, part, controls)
+    rig = playback.rig
+    choice = choose(engine, model)
+    network = load_engine(model, engine=choice.name)
+    head = Surround(surround, rig, network.spec) if surround else None
     timer = StageTimer()
-    pipeline = Pipeline(rig, network, timer)
+    injected = inject(faults, rig, network, playback.images())
+    pipeline = Pipeline(rig, injected.engine, timer, keep_going=bool(faults))
     report = Report(rig, network, timer)
-    timer_in_log = timer if clock.name == "real" else None
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
-            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, timer_in_log)]
+            sinks: list[Sink] = [McapSink(folder / "perception.mcap", rig, images=images)]
             if mosaic:
                 sinks.append(MosaicSink(folder, rig, pipeline.fuser.grid))
+            page = None if html is None else ReplayPage(folder, rig, pipeline.fuser.grid, timer)
+            if page:
+                sinks.append(page)
             for sink in sinks:
                 stack.enter_context(sink)
-            for encoded in clock.pace(join_frames(images, rig)):
-                result = pipeline.tick(encoded, poses.at(encoded.stamp_ns))
+            for encoded in injected.watch(clock.pace(join_frames(injected.images, rig))):
+                result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
+                if head:
+                    with timer.stage("surround"):
+                        result = replace(result, surround=head.see(result.fit_cameras))
+                if clock.name == "real":
+                    result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):
                     for sink in sinks:
                         sink.write(result)
@@ -68,8 +93,12 @@ def replay(
                 report.add(result)
                 progress(result)
             _check_usable(log, report)
-        content = report.content(log.name, reader.truncated, model.name, clock.description)
+        content = report.content(
+            log.name, reader.truncated, model.name, choice.why, clock.description
+        )
         (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n")
+        if page and html:
+            page.write_html(html, content)
     return content
 
 

@@ -1,26 +1,27 @@
 """One scoped timer for every stage of the loop."""
 
 import time
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-from numpy.typing import NDArray
+from deploy.loop.histogram import Histogram
 
-STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "sinks")
+Percentiles = dict[str, float]
+"""p50, p90, p99, max and mean, in milliseconds."""
+STAGES = ("decode_image", "preprocess", "engine", "decode", "fuse", "surround", "sinks")
+TICK = "tick"
+_PERCENTS = (50, 90, 99)
 
 
 class StageTimer:
-    """Wall time of each stage of each tick, in seconds.
+    """Wall time of each stage of each tick, and of the whole tick, their sum.
 
-    A stage entered twice in one tick adds up. The durations of the whole run are kept (8 bytes a
-    stage and tick), because percentiles of a running estimate hide the worst tick.
+    A stage entered twice in one tick adds up. What is kept does not grow with the ticks.
     """
 
     def __init__(self) -> None:
-        self.ticks = 0
-        self._stages: dict[str, array[float]] = {}
+        self._stages: dict[str, Histogram] = {}
+        self._tick = Histogram()
         self._current: dict[str, float] = {}
 
     @contextmanager
@@ -33,35 +34,50 @@ class StageTimer:
             self._current[name] = self._current.get(name, 0.0) + elapsed
 
     @property
+    def ticks(self) -> int:
+        """Ticks that have ended."""
+        return self._tick.count
+
+    @property
+    def busy_seconds(self) -> float:
+        """Sum over all ticks."""
+        return self._tick.sum
+
+    @property
     def current(self) -> dict[str, float]:
-        """Stages of the tick in progress so far."""
+        """Seconds of the stages of the tick in progress so far."""
         return dict(self._current)
+
+    @property
+    def current_ms(self) -> dict[str, float]:
+        """The same in milliseconds, rounded to microseconds."""
+        return {name: round(seconds * 1e3, 3) for name, seconds in self._current.items()}
 
     def end_tick(self) -> None:
         """Close the tick in progress."""
         for name in self._current.keys() - self._stages.keys():
-            self._stages[name] = array("d", bytes(8 * self.ticks))
-        for name, seconds in self._stages.items():
-            seconds.append(self._current.get(name, 0.0))
+            self._stages[name] = Histogram()
+            self._stages[name].add(0.0, self.ticks)
+        for name, histogram in self._stages.items():
+            histogram.add(self._current.get(name, 0.0))
+        self._tick.add(sum(self._current.values()))
         self._current = {}
-        self.ticks += 1
 
-    @property
-    def seconds(self) -> dict[str, NDArray[np.float64]]:
-        """Each stage's seconds, (ticks,), in the order of the loop, and their sum as `tick`."""
-        names = [name for name in STAGES if name in self._stages]
-        names += sorted(self._stages.keys() - set(names))
-        rows = {name: np.array(self._stages[name]) for name in names}
-        return {**rows, "tick": np.sum(list(rows.values()), axis=0)} if rows else {}
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Milliseconds p50, p90, p99, max and mean of each stage, and of the whole `tick`."""
-        return {name: percentiles_ms(seconds) for name, seconds in self.seconds.items()}
+    def summary(self) -> dict[str, Percentiles]:
+        """Of each stage, in the order of the loop, and of the whole `tick`. Percentiles are within
+        the histogram's relative error."""
+        names = in_order(self._stages)
+        histograms = {name: self._stages[name] for name in names} | {TICK: self._tick}
+        return {name: _summary(histogram) for name, histogram in histograms.items() if names}
 
 
-def percentiles_ms(seconds: NDArray[np.float64]) -> dict[str, float]:
-    """p50, p90, p99, max and mean of `seconds`, in milliseconds rounded to microseconds."""
-    values = seconds * 1e3
-    p50, p90, p99 = np.percentile(values, (50, 90, 99))
-    named = {"p50": p50, "p90": p90, "p99": p99, "max": values.max(), "mean": values.mean()}
-    return {name: round(float(value), 3) for name, value in named.items()}
+def in_order(stages: Iterable[str]) -> list[str]:
+    """The stages as the loop has them, then others by name."""
+    found = set(stages)
+    return [name for name in STAGES if name in found] + sorted(found - set(STAGES))
+
+
+def _summary(histogram: Histogram) -> Percentiles:
+    seconds = {f"p{p}": histogram.percentile(p) for p in _PERCENTS}
+    seconds |= {"max": histogram.largest, "mean": histogram.sum / histogram.count}
+    return {name: round(1e3 * value, 3) for name, value in seconds.items()}

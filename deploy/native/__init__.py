@@ -4,11 +4,14 @@
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from deploy.errors import EngineError
 
 MODULE = "deploy.native._native"
+CUDA_LIBRARY = Path(__file__).with_name("liboctoview_cuda.so")
+"""Built where the CUDA toolkit is."""
 Kernels = Literal["auto", "native", "reference"]
 """`auto`: native where they are built."""
 

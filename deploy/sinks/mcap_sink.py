@@ -22,6 +22,8 @@ from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from calib.rig import Rig
+from deploy.health.diagnostics import SCHEMA as DIAGNOSTICS_SCHEMA
+from deploy.health.diagnostics import diagnostics
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.stamps import to_timestamp
@@ -29,28 +31,32 @@ from deploy.log.writer import LogWriter
 from deploy.loop.decode import CameraResult
 from deploy.loop.ego_map import EgoMap, MapObject
 from deploy.loop.pipeline import TickResult
-from deploy.loop.timing import StageTimer
 from deploy.sinks.palette import DRIVABLE, GROUND, Rgb, object_colour
+from deploy.sinks.surround_grid import surround_grid
 
 HEALTH_SCHEMA = "octoview.Health"
 TIMING_SCHEMA = "octoview.Timing"
 
 # One byte per field and cell; Foxglove paints red, green, blue, alpha as they are.
-GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable")
+GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable", "confidence")
 GRID_ALPHA = 160
+# About eight ticks of the hw2 rig: with a chunk a tick the log's index takes 2 KB of memory a tick.
+CHUNK_BYTES = 8 * 2**20
 
 
 class McapSink:
     """Writes images, calibration, annotations, objects, grid and health of every tick.
 
-    `timer`: given with the real-time clock only; in lockstep no wall time may enter the log,
-    because equal logs give equal bytes.
+    Wall times are in the log only where a tick has them, which in lockstep none has: equal logs
+    give equal bytes. Without `images` the results stand alone. `in_place` as LogWriter has it.
     """
 
-    def __init__(self, path: Path, rig: Rig, timer: StageTimer | None = None) -> None:
-        self._writer = LogWriter(path)
+    def __init__(
+        self, path: Path, rig: Rig, *, images: bool = True, in_place: bool = False
+    ) -> None:
+        self._writer = LogWriter(path, CHUNK_BYTES, in_place=in_place)
+        self._images = images
         self._rig = rig
-        self._timer = timer
         self._empty = True
 
     def __enter__(self) -> "McapSink":
@@ -65,6 +71,10 @@ class McapSink:
     ) -> None:
         self._writer.__exit__(kind, error, traceback)
 
+    def flush(self) -> int:
+        """See LogWriter.flush."""
+        return self._writer.flush()
+
     def write(self, result: TickResult) -> None:
         """Append one tick."""
         stamp = result.frames.stamp_ns
@@ -73,19 +83,21 @@ class McapSink:
             self._empty = False
         for name, frame in result.frames.frames.items():
             # Corrupt and frozen images are passed on too: they are what the camera delivered.
-            if frame.encoded is not None:
+            if self._images and frame.encoded is not None:
                 image = frame.encoded
-                self._writer.image(name, image.stamp_ns, image.data, image.format)
+                self._writer.image(name, image.stamp_ns, image.data, image.format, image.sequence)
         for name, seen in result.cameras.items():
             own_stamp = result.frames.frames[name].stamp_ns or stamp
             annotations = image_annotations(seen, to_timestamp(own_stamp))
             self._writer.message(channels.annotations_topic(name), annotations, own_stamp)
         self._writer.message(channels.OBJECTS, scene_update(result.ego, stamp), stamp)
         self._writer.message(channels.DRIVABLE, drivable_grid(result), stamp)
+        if result.surround is not None:
+            self._writer.message(channels.SURROUND, surround_grid(result.surround, stamp), stamp)
         self._writer.json(channels.HEALTH, HEALTH_SCHEMA, health(result), stamp)
-        if self._timer is not None:
-            stages = {name: round(s * 1e3, 3) for name, s in self._timer.current.items()}
-            content = {"tick": result.frames.index, "milliseconds": stages}
+        self._writer.json(channels.DIAGNOSTICS, DIAGNOSTICS_SCHEMA, diagnostics(result), stamp)
+        if result.stages_ms is not None:
+            content = {"tick": result.frames.index, "milliseconds": dict(result.stages_ms)}
             self._writer.json(channels.TIMING, TIMING_SCHEMA, content, stamp)
 
 
@@ -94,12 +106,25 @@ def health(result: TickResult) -> dict[str, object]:
     cameras = {}
     for name, frame in result.frames.frames.items():
         offset = None if frame.stamp_ns is None else frame.stamp_ns - result.frames.stamp_ns
-        cameras[name] = {"status": frame.status, "offset_ns": offset, "note": frame.note}
-    return {
+        camera = {"status": frame.status, "offset_ns": offset, "note": frame.note}
+        if name in result.health:
+            camera |= {"state": result.health[name].state, "note": result.health[name].note}
+        if name in result.failed:
+            camera["network"] = result.failed[name]
+        if frame.encoded is not None and frame.encoded.received_ns is not None:
+            camera["received_ns"] = frame.encoded.received_ns
+        cameras[name] = camera
+    content: dict[str, object] = {
         "tick": result.frames.index,
         "cameras": cameras,
         "previous_frame_missing": sorted(result.repeated),
     }
+    if result.system is not None:
+        content["system"] = {
+            part.name: {"level": part.level, "message": part.message, **part.values}
+            for part in result.system.parts
+        }
+    return content
 
 
 def image_annotations(result: CameraResult, stamp: Timestamp) -> ImageAnnotations:
@@ -201,7 +226,8 @@ def _box(index: int, thing: MapObject) -> Box:
 
 
 def drivable_grid(result: TickResult) -> Grid:
-    """The drivable grid: `drivable` in percent, 255 unknown; unknown cells are transparent."""
+    """The drivable grid: `drivable` in percent, 255 unknown, and `confidence` in percent; unknown
+    cells are transparent."""
     ego = result.ego
     rows, columns = ego.grid.shape
     cells = np.zeros((rows, columns, len(GRID_FIELDS)), np.uint8)
@@ -209,6 +235,7 @@ def drivable_grid(result: TickResult) -> Grid:
     cells[..., :3] = np.rint(mix * DRIVABLE + (1 - mix) * GROUND)
     cells[..., 3] = np.where(ego.seen, GRID_ALPHA, 0)
     cells[..., 4] = np.where(ego.seen, np.rint(ego.drivable * 100), 255)
+    cells[..., 5] = np.rint(ego.confidence * 100)
     return Grid(
         timestamp=to_timestamp(result.frames.stamp_ns),
         frame_id=channels.EGO_FRAME,

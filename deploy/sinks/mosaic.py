@@ -2,12 +2,10 @@
 
 import math
 from collections import Counter
-from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 
-import av
 import cv2
 
 from calib.rig import Rig
@@ -30,6 +28,7 @@ from deploy.sinks.palette import (
     bgr,
 )
 from deploy.sinks.rig_plan import draw_rig_plan
+from deploy.sinks.video import VideoWriter
 
 WIDTH, HEIGHT = 1920, 1080
 MARGIN, GAP = 20, 10
@@ -41,7 +40,8 @@ LEGEND_OF_GROUND: tuple[tuple[str, Rgb], ...] = (
     ("unknown", BACKGROUND),
 )
 
-TIME_BASE = Fraction(1, 90_000)  # the usual clock of video containers
+Area = tuple[int, int, int, int]  # x, y, width, height in pixels
+
 # Pictures kept while running: the one nearest the middle becomes mosaic.png.
 KEPT = 8
 
@@ -76,6 +76,14 @@ class Mosaic:
         cv2.rectangle(canvas, (x, y), corner, bgr(LINE), 1)
         self._header(canvas, result)
         return canvas
+
+    @property
+    def cameras_area(self) -> Area:
+        """Where the cameras' tiles lie in the picture, with what is between them."""
+        areas = list(self._tiles.values())
+        left, top = min(a[0] for a in areas), min(a[1] for a in areas)
+        right, bottom = max(a[0] + a[2] for a in areas), max(a[1] + a[3] for a in areas)
+        return left, top, right - left, bottom - top
 
     def _draw_background(self) -> Image:
         """What is the same in every picture."""
@@ -124,9 +132,6 @@ def _legend(canvas: Image, name: str, colour: Rgb, left: float, y: float) -> flo
     cv2.rectangle(canvas, *box, bgr(LINE), 1)
     draw_text(canvas, name, (x + 24, y), 8.5, FAINT)
     return left + 24 + text_width(name, 8.5) + 26
-
-
-Area = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 
 def _tiles(rig: Rig, width: int, height: int, aspect: float) -> tuple[dict[str, Area], Area | None]:
@@ -193,17 +198,9 @@ class MosaicSink:
     def __init__(self, folder: Path, rig: Rig, grid: GridSpec) -> None:
         self._mosaic = Mosaic(rig, grid)
         self._png = folder / "mosaic.png"
-        self._container = av.open(
-            str(folder / "mosaic.mp4"), "w", options={"movflags": "+faststart"}
-        )
-        rate = Fraction(max(camera.rate_hz for camera in rig)).limit_denominator(1000)
-        self._stream = self._container.add_stream("libx264", rate=rate)
-        self._stream.width, self._stream.height = WIDTH, HEIGHT
-        self._stream.pix_fmt = "yuv420p"  # the only layout that every browser decodes
-        self._stream.codec_context.time_base = TIME_BASE
-        self._stream.options = {"preset": "veryfast", "crf": "21"}
-        self._first_stamp: int | None = None
-        self._last_pts = -1
+        rate_hz = max(camera.rate_hz for camera in rig)
+        options = {"preset": "veryfast", "crf": "21"}
+        self._video = VideoWriter(folder / "mosaic.mp4", (WIDTH, HEIGHT), rate_hz, options)
         self._kept: dict[int, Image] = {}
         self._every = 1
         self._count = 0
@@ -218,24 +215,16 @@ class MosaicSink:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None and self._count:
-            self._container.mux(self._stream.encode(None))
             middle = min(self._kept, key=lambda index: abs(index - (self._count - 1) / 2))
             if not cv2.imwrite(str(self._png), self._kept[middle]):
                 raise DeployError(f"{self._png}: can't be written; check the folder")
-        self._container.close()
+        self._video.close(finish=kind is None)
 
     def write(self, result: TickResult) -> None:
         """Draw and encode one tick."""
         picture = self._mosaic.draw(result)
         self._keep(picture)
-        if self._first_stamp is None:
-            self._first_stamp = result.frames.stamp_ns
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        elapsed_ns = result.frames.stamp_ns - self._first_stamp
-        # Time stamps of the log, so that dropped ticks leave their gap; they must increase.
-        pts = max(int(elapsed_ns * TIME_BASE.denominator / 1e9), self._last_pts + 1)
-        frame.pts, frame.time_base, self._last_pts = pts, TIME_BASE, pts
-        self._container.mux(self._stream.encode(frame))
+        self._video.write(picture, result.frames.stamp_ns)
 
     def _keep(self, picture: Image) -> None:
         """Keep pictures at even distances, however long the run turns out to be."""

@@ -1,6 +1,6 @@
 """The report of a replay: report.json for machines, a table for people."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +31,7 @@ class Report:
         self._detections: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
         self._shared: Counter[str] = Counter()
-        self._tracks: dict[str, set[int]] = defaultdict(set)
+        self._tracks: Counter[str] = Counter()
         self._first_ns: int | None = None
         self._last_ns = 0
         self.ticks = 0
@@ -50,9 +50,11 @@ class Report:
             self._detections.update(detection.label for detection in camera.objects)
         self._objects.update(thing.label for thing in result.ego.objects)
         self._shared.update(t.label for t in result.ego.objects if len(t.cameras) > 1)
-        for thing in result.ego.objects:
-            if thing.motion:
-                self._tracks[thing.label].add(thing.motion.id)
+        self._tracks.update(
+            t.label
+            for t in result.ego.objects
+            if t.motion and t.motion.age_s == 0  # seen first
+        )
 
     @property
     def usable_frames(self) -> int:
@@ -60,10 +62,13 @@ class Report:
         return sum(states["ok"] for states in self.states.values())
 
     def content(
-        self, log: str, truncated: bool, model: str, clock: dict[str, float | str]
+        self, log: str, truncated: bool, model: str, chosen: str, clock: dict[str, float | str]
     ) -> dict[str, Any]:
-        """The report as JSON; keys and units stay as they are within `schema`."""
-        busy_s = float(self._timer.seconds["tick"].sum()) if self._timer.ticks else 0.0
+        """The report as JSON; keys and units stay as they are within `schema`.
+
+        chosen: why it is this engine.
+        """
+        busy_s = self._timer.busy_seconds
         classes = self._engine.spec.object_classes
         return {
             "schema": SCHEMA,
@@ -78,6 +83,7 @@ class Report:
                 "preset": self._engine.spec.preset,
                 "spec_hash": self._engine.spec.hash,
                 "engine": self._engine.name,
+                "engine_chosen": chosen,
             },
             "rig": {
                 "name": self._rig.name,
@@ -98,7 +104,7 @@ class Report:
                     "detections": self._detections[label],
                     "on_map": self._objects[label],
                     "on_map_by_several_cameras": self._shared[label],
-                    "tracks": len(self._tracks[label]),
+                    "tracks": self._tracks[label],
                 }
                 for label in classes
             },
@@ -148,5 +154,6 @@ def _sentence(content: dict[str, Any]) -> str:
     speed = f"{content['ticks_per_second']:.1f} ticks/s, {frames['per_second']:.1f} frames/s"
     return (
         f"{content['ticks']} ticks{dropped}, {frames['usable']} frames: {speed} with "
-        f"{content['model']['engine']} on {content['machine']['physical_cores']} cores"
+        f"{content['model']['engine']} on {content['machine']['physical_cores']} cores\n"
+        f"engine: {content['model']['engine_chosen']}"
     )

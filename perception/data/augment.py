@@ -45,10 +45,12 @@ def augment(
     scale = fit * policy.scale[0], fit * policy.scale[1]
     crop_from_image = random_crop(sample.image.shape, (height, width), scale, policy.mirror, rng)
     warped = warp(sample, crop_from_image, height, width)
-    coloured = photometric(warped.image, policy, rng)
+    frames = [warped.image] if warped.previous is None else [warped.image, warped.previous]
+    coloured = photometric(frames, policy, rng)
     outside = _outside(sample.image.shape, crop_from_image, height, width)
-    coloured[outside] = padding_colour(spec)
-    return replace(warped, image=coloured)
+    for frame in coloured:
+        frame[outside] = padding_colour(spec)
+    return replace(warped, image=coloured[0], previous=coloured[1] if coloured[1:] else None)
 
 
 def random_crop(
@@ -84,18 +86,24 @@ def warp(
     Beside the image its border is repeated, as a plain resize does, and the label is IGNORE.
     """
     size = (width, height)
-    image: npt.NDArray[Any] = cv2.warpAffine(
-        sample.image,
-        crop_from_image,
-        size,
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+
+    def warped(image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        return cv2.warpAffine(
+            image,
+            crop_from_image,
+            size,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
     labels: npt.NDArray[Any] = cv2.warpAffine(
         sample.labels, crop_from_image, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE
     )
     objects = warp_objects(sample.objects, crop_from_image, height, width)
-    return replace(sample, image=image, labels=labels, objects=objects)
+    previous = None if sample.previous is None else warped(sample.previous)
+    return replace(
+        sample, image=warped(sample.image), labels=labels, objects=objects, previous=previous
+    )
 
 
 def warp_objects(

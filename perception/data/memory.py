@@ -48,6 +48,7 @@ class _Held:
         if held is not None:
             return held
         sample = self._dataset.sample(index)
-        if self._memory.take(sample.image.nbytes + sample.labels.nbytes):
+        arrays = (sample.image, sample.labels, sample.previous)
+        if self._memory.take(sum(array.nbytes for array in arrays if array is not None)):
             self._samples[index] = sample
         return sample

@@ -26,7 +26,7 @@ _RARE = 4.0
 class Batch:
     """N augmented samples. `labels` are rows of `Mixture.label_sets`, or IGNORE."""
 
-    images: npt.NDArray[np.float32]  # (N, 3, H, W), normalised
+    images: npt.NDArray[np.float32]  # (N, 3 * frames, H, W), normalised
     labels: npt.NDArray[np.uint8]  # (N, H, W)
     objects: list[Targets]
 
@@ -85,7 +85,8 @@ class Mixture:
             sample = augment(
                 sample, self._spec, self._policy, fit=fit, height=height, width=width, rng=rng
             )
-            images.append(normalise(sample.image, self._spec))
+            frames = sample.frames[-self._spec.frames :]
+            images.append(np.concatenate([normalise(frame, self._spec) for frame in frames]))
             labels.append(self._row_of_label[which][sample.labels])
             objects.append(
                 encode(

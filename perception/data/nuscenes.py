@@ -70,6 +70,15 @@ class _Annotation:
     bbox_corners: tuple[float, float, float, float]
 
 
+def object_kind(category: str, attributes: Iterable[str]) -> str | None:
+    """What an object of nuScenes is here, by the names of its category and attributes: a class,
+    IGNORED, or None for background. Raises KeyError for an unknown category."""
+    kind = _KIND[category]
+    if kind == _CYCLE:
+        return "cyclist" if _WITH_RIDER in attributes else IGNORED
+    return kind
+
+
 class NuScenes(BoxDataset):
     """All annotated camera images of one version, such as v1.0-mini."""
 
@@ -87,7 +96,7 @@ class NuScenes(BoxDataset):
         attributes = read_json(
             folder / version / "attribute.json", list[_Attribute], "restore nuScenes' tables"
         )
-        self._with_rider = {item.token for item in attributes if item.name == _WITH_RIDER}
+        self._attributes = {item.token: item.name for item in attributes}
         self._files = list(self._annotations)
         super().__init__(
             f"nuscenes/{version}",
@@ -102,10 +111,8 @@ class NuScenes(BoxDataset):
                     f"{self.sources[index]}: unknown category '{found.category_name}'; known are "
                     f"{', '.join(_KIND)}"
                 )
-            kind = _KIND[found.category_name]
-            if kind == _CYCLE:
-                ridden = not self._with_rider.isdisjoint(found.attribute_tokens)
-                kind = "cyclist" if ridden else IGNORED
+            names = (self._attributes.get(token, "") for token in found.attribute_tokens)
+            kind = object_kind(found.category_name, names)
             if kind is not None:
                 yield Box(IGNORED if _unseen(found) else kind, *found.bbox_corners)
 

@@ -4,8 +4,9 @@ Each takes an image (H, W, 3) uint8 BGR, its settings and a numpy Generator, and
 changed image, never writing to its input.
 """
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -33,13 +34,21 @@ Image = npt.NDArray[np.uint8]
 _NORMAL = np.array([NormalDist().inv_cdf((k + 0.5) / 256) for k in range(256)], np.float32)
 
 
-def photometric(image: Image, policy: Policy, rng: np.random.Generator) -> Image:
-    """Apply the policy's operations, each with its probability."""
+def photometric(frames: Sequence[Image], policy: Policy, rng: np.random.Generator) -> list[Image]:
+    """Apply the policy's operations, each with its probability, to frames of one camera.
+
+    All frames get the same shade, dirt and look, but noise of their own.
+    """
+    changed = list(frames)
     for name, apply in _OPERATIONS.items():
         settings = getattr(policy, name)
         if settings is not None and rng.random() < settings.probability:
-            image = apply(image, settings, rng)
-    return image
+            again = [rng if apply is _noise else copy.deepcopy(rng) for _ in changed[1:]]
+            changed = [
+                apply(frame, settings, draws)
+                for frame, draws in zip(changed, (rng, *again), strict=True)
+            ]
+    return changed
 
 
 def _shadow(image: Image, settings: Shadow, rng: np.random.Generator) -> Image:

@@ -37,3 +37,11 @@ class Sample:
     objects: Objects
     source: str  # file of the image, for messages
     camera: str
+    previous: npt.NDArray[np.uint8] | None = None
+    """(H, W, 3) BGR, the camera's frame before `image`; None where there is none."""
+
+    @property
+    def frames(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """The frame before and the image. Where there is none before, the image stands in for
+        it, as it does in the loop."""
+        return self.image if self.previous is None else self.previous, self.image

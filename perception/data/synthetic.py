@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from perception.data.files import read_image, read_json, read_labels
@@ -40,6 +41,7 @@ class _View(BaseModel):
     camera: str
     bucket: str
     objects: list[_Object]
+    previous: str | None = None
 
 
 class _Index(BaseModel):
@@ -80,6 +82,7 @@ class Synthetic:
         view = self._views[index]
         image = read_image(self._folder / view.image)
         labels = read_labels(self._folder / view.labels, len(self.labels), like=image)
+        previous = self._previous(view, image)
         unknown = (np.nan, np.nan)
         objects = Objects(
             boxes=np.array([o.box for o in view.objects], np.float32).reshape(-1, 4),
@@ -89,4 +92,16 @@ class Synthetic:
             ).reshape(-1, 2),
             ignore=np.array([o.ignore for o in view.objects], np.bool_),
         )
-        return Sample(image, labels, objects, self.sources[index], view.camera)
+        return Sample(image, labels, objects, self.sources[index], view.camera, previous)
+
+    def _previous(self, view: _View, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+        if view.previous is None:
+            return None
+        path = self._folder / view.previous
+        previous = read_image(path)
+        if previous.shape != image.shape:
+            raise DatasetError(
+                f"{path}: is {previous.shape[1]}x{previous.shape[0]}, the frame after it "
+                f"{image.shape[1]}x{image.shape[0]}; render these views again"
+            )
+        return previous

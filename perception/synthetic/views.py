@@ -28,7 +28,7 @@ from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
 
 TIMES_PER_WORLD = 2
 DURATION_S = 6.0
-_PARTS = ("images", "labels")
+_PARTS = ("images", "labels", "previous")
 
 
 def write_views(
@@ -38,11 +38,13 @@ def write_views(
     seed: int,
     workers: int = 2,
     on_done: Callable[[int], None] = lambda done: None,
+    frames: int = 1,
 ) -> dict[str, Any]:
     """Render `views` views of `rig` into `folder` and return the index that was written.
 
-    Pictures are rendered at the camera's own size and reduced to the nano preset's bucket as the
-    runtime does. Equal arguments give equal bytes, whatever `workers` is. `on_done` hears how many
+    With two `frames` each view has the frame that its camera took before it too. Pictures are
+    rendered at the camera's own size and reduced to the nano preset's bucket as the runtime does.
+    Equal arguments give equal bytes, whatever `workers` is. `on_done` hears how many
     views are finished. Raises DatasetError when the folder has content, RenderError without EGL.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -54,10 +56,10 @@ def write_views(
                 f"camera '{camera.name}' feeds bucket '{camera.bucket}', but the nano preset has "
                 f"{', '.join(sizes)}; correct the rig"
             )
-    for name in _PARTS:
+    for name in _PARTS[: 1 + frames]:
         (folder / name).mkdir(parents=True, exist_ok=True)
     try:
-        entries = _render(folder, rig, views, seed, workers, on_done)
+        entries = _render(folder, rig, views, seed, workers, on_done, frames)
     except BaseException:  # Ctrl-C too: leave no folder that looks like a dataset
         for name in _PARTS:
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -82,10 +84,11 @@ def _render(
     seed: int,
     workers: int,
     on_done: Callable[[int], None],
+    frames: int,
 ) -> list[dict[str, Any]]:
     per_world = TIMES_PER_WORLD * len(rig)
     tasks = [
-        (folder, rig, seed, world, min(per_world, views - world * per_world))
+        (folder, rig, seed, world, min(per_world, views - world * per_world), frames)
         for world in range((views + per_world - 1) // per_world)
     ]
     entries: list[dict[str, Any]] = []
@@ -100,10 +103,10 @@ def _render(
 _renderer: Renderer | None = None
 
 
-def _render_world(task: tuple[Path, Rig, int, int, int]) -> list[dict[str, Any]]:
+def _render_world(task: tuple[Path, Rig, int, int, int, int]) -> list[dict[str, Any]]:
     global _renderer
     _renderer = _renderer or Renderer()
-    folder, rig, seed, index, count = task
+    folder, rig, seed, index, count, frames = task
     world = World((seed, index), DURATION_S)
     rng = np.random.default_rng((seed, index, 1))
     times = np.sort(rng.uniform(0, DURATION_S, TIMES_PER_WORLD))
@@ -112,11 +115,17 @@ def _render_world(task: tuple[Path, Rig, int, int, int]) -> list[dict[str, Any]]
         camera = _shaken(rig.cameras[number % len(rig)], rng)
         exposure = random_exposure(rng, strong=True)
         quality = int(rng.integers(55, 97))
-        view = _renderer.render(
-            world, camera, float(times[number // len(rig)]), exposure, depth=False
-        )
+        t = float(times[number // len(rig)])
+        view = _renderer.render(world, camera, t, exposure, depth=False)
         name = f"{index * TIMES_PER_WORLD * len(rig) + number:06d}_{camera.name}"
-        entries.append(_write(folder, name, view, index, quality))
+        entry = _write(folder, name, view, index, quality)
+        if frames == 2:
+            entry["previous"] = f"previous/{name}.jpg"
+            before = max(t - 1 / camera.rate_hz, 0.0)
+            other_noise = replace(exposure, seed=exposure.seed + 1)
+            view = _renderer.render(world, camera, before, other_noise, depth=False, boxes=False)
+            _write_image(folder / entry["previous"], view, quality)
+        entries.append(entry)
     return entries
 
 
@@ -130,11 +139,8 @@ def _shaken(camera: Camera, rng: np.random.Generator) -> Camera:
 
 
 def _write(folder: Path, name: str, view: View, world: int, quality: int) -> dict[str, Any]:
-    size = PRESETS["nano"].buckets[view.camera.bucket]
-    wide, high = size.width, size.height
-    image = cv2.resize(view.image, (wide, high), interpolation=cv2.INTER_LINEAR)
+    wide, high = _write_image(folder / f"images/{name}.jpg", view, quality)
     labels = cv2.resize(view.labels, (wide, high), interpolation=cv2.INTER_NEAREST)
-    cv2.imwrite(str(folder / f"images/{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     cv2.imwrite(str(folder / f"labels/{name}.png"), labels)
     sx, sy = wide / view.camera.lens.width, high / view.camera.lens.height
     objects = []
@@ -168,3 +174,11 @@ def _write(folder: Path, name: str, view: View, world: int, quality: int) -> dic
         "scene": world,
         "objects": objects,
     }
+
+
+def _write_image(path: Path, view: View, quality: int) -> tuple[int, int]:
+    """Reduce the picture to the size (width, height) of its camera's bucket, and write it."""
+    size = PRESETS["nano"].buckets[view.camera.bucket]
+    image = cv2.resize(view.image, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return size.width, size.height

@@ -21,7 +21,7 @@ TRUTH = GroundGrid(-40.0, -40.0, 0.2, {"drivable": TRUTH_CELLS})
 def ground_map(shift: float = 0.0, hidden_beyond: float = 100.0) -> EgoMap:
     drivable = np.abs(CENTRES[..., 1] - shift) < 5
     seen = CENTRES[..., 0] < hidden_beyond
-    return EgoMap(GRID, np.where(seen, drivable, 0).astype(np.float32), seen, ())
+    return EgoMap(GRID, np.where(seen, drivable, 0).astype(np.float32), seen.astype(np.float32), ())
 
 
 def ground_scores(ego: EgoMap) -> dict[str, float]:
@@ -85,6 +85,19 @@ def test_a_vehicle_whose_track_changes_is_counted():
         scores.add_vehicles(replace(ego, objects=things), [box(20.0, 0.0)])
     found = scores.to_json()["vehicles"]
     assert found["id_switches"] == 1 and found["followed"] == 1
+
+
+def test_scores_of_two_logs_add_up():
+    first, second = MapScores(), MapScores()
+    for scores, track in ((first, 7), (second, 8)):
+        scores.add_ground(ground_map(shift=2.0 if track == 7 else 0), TRUTH)
+        motion = Motion(track, (0.0, 0.0), True, 0.0)
+        things = tuple(replace(t, motion=motion) for t in vehicle_map((20.0, 0.2)).objects)
+        scores.add_vehicles(replace(ground_map(), objects=things), [box(20.0, 0.0)])
+    both, alone = (first + second).to_json(), first.to_json()
+    assert both["vehicles"]["true"] == both["vehicles"]["followed"] == 2
+    assert both["vehicles"]["id_switches"] == 0  # the same name in another log
+    assert alone["ground"]["drivable_iou_all"] < both["ground"]["drivable_iou_all"] < 1
 
 
 def test_hidden_and_far_vehicles_do_not_count():

@@ -232,7 +232,9 @@ def test_what_may_be_lost(mean_iou, map50, lost: list[str]) -> None:
 
 def test_tensorrt_rtx_builds_it_in_its_signed_form(shipped_int8: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
-    from export.tensorrt import ahead_of_time, build_engine, load_runtime
+    from export.tensorrt import build_engine
+    from export.tensorrt_runtime import load_runtime
+    from export.tensorrt_target import ahead_of_time
 
     target = ahead_of_time(load_runtime("tensorrt-rtx"), "int8", ["8.9"])
     key = build_engine(shipped_int8, tmp_path / "nano.engine", target)

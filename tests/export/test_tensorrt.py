@@ -3,7 +3,9 @@
 Running a plan needs a driver, so nothing here says that a plan computes what it should.
 """
 
+import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -13,14 +15,34 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from export import tensorrt
 from export.errors import ExportError
+from export.int8 import find_ranges, insert_pairs
 from export.onnx_file import write_onnx
-from export.tensorrt import Precision, ahead_of_time, build_engine, check_tensors, load_runtime
+from export.tensorrt import build_engine
 from export.tensorrt_file import read_engine
+from export.tensorrt_runtime import check_tensors, load_runtime
+from export.tensorrt_target import Precision, ahead_of_time
 from perception.network import OctoNet
 from perception.spec import PRESETS, SPEC_KEY
 
 pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
+
+
+SIZES = {
+    "nano": [("large", 480, 640), ("small", 240, 320)],
+    "base": [("large", 960, 1280), ("small", 480, 640)],
+}
+
+
+def outputs(rows: int, columns: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [
+        ("scene", "float32", (-1, 12, rows, columns)),
+        ("boxes", "float32", (-1, 64, 4)),
+        ("scores", "float32", (-1, 64)),
+        ("labels", "int64", (-1, 64)),
+        ("ground_points", "float32", (-1, 64, 2)),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +52,7 @@ def rtx() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both presets with settled random weights."""
+    """Both presets with settled random weights, and their INT8 forms: `nano`, `nano.int8`, ..."""
     folder, paths = tmp_path_factory.mktemp("models"), {}
     for name, spec in PRESETS.items():
         torch.manual_seed(0)
@@ -40,24 +62,84 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 network(torch.randn(2, 3, 64, 96))
         paths[name] = folder / f"{name}.onnx"
         write_onnx(network.eval(), paths[name])
+        paths[f"{name}.int8"] = folder / f"{name}.int8.onnx"
+        noise = np.random.default_rng(0).normal(size=(2, 3, 64, 96)).astype(np.float32)
+        ranges = find_ranges(paths[name], [noise], "minmax")
+        insert_pairs(paths[name], paths[f"{name}.int8"], ranges)
     return paths
 
 
 @pytest.mark.parametrize("preset", ["nano", "base"])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_both_presets_build_for_8_9(
-    rtx: ModuleType, models: dict[str, Path], tmp_path: Path, preset: str, precision: Precision
+    rtx: ModuleType,
+    models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    preset: str,
+    precision: Precision,
 ) -> None:
     out = tmp_path / "made.engine"
-    key = build_engine(models[preset], out, ahead_of_time(rtx, precision, ["8.9"]))
+    found = []
+    monkeypatch.setattr(
+        tensorrt,
+        "check_tensors",
+        lambda path, tensors, spec, bucket: found.append((bucket, *tensors)),
+    )
+    model = models[f"{preset}.int8" if precision == "int8" else preset]
+    key = build_engine(model, out, ahead_of_time(rtx, precision, ["8.9"]))
+    # What TensorRT says of the network that it builds, with nothing taken from our own shapes.
+    assert found == [
+        (bucket, [("images", "float32", (-1, 3, height, width))], outputs(height // 4, width // 4))
+        for bucket, height, width in SIZES[preset]
+    ]
     made = read_engine(out)
     assert made.key == key and made.spec == PRESETS[preset]
     assert key.gpu == "compute capability 8.9" and key.precision == precision
     plans = [made.plan(bucket) for bucket in made.spec.buckets]
     # The weights are in each plan, in the precision that was asked for.
-    weights = models[preset].stat().st_size / (2 if precision == "fp16" else 1)
-    assert len(plans) == 2 and all(0.8 * weights < len(p) < 1.8 * weights for p in plans)
+    assert len(plans) == 2
+    if precision != "int8":
+        weights = models[preset].stat().st_size / (2 if precision == "fp16" else 1)
+        assert all(0.8 * weights < len(plan) < 1.8 * weights for plan in plans)
     assert [path.name for path in tmp_path.iterdir()] == ["made.engine"]
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "datatype"), [("nano", "fp16", "Half"), ("nano.int8", "int8", "Int8")]
+)
+def test_what_the_convolutions_are_computed_in(
+    rtx: ModuleType,
+    models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    precision: Precision,
+    datatype: str,
+) -> None:
+    """By TensorRT-RTX's own list of the layers that it has built."""
+    said: list[str] = []
+
+    class Listener(rtx.ILogger):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            rtx.ILogger.__init__(self)
+
+        def log(self, severity: object, message: str) -> None:
+            said.extend(message.splitlines())
+
+    class Detailed(rtx.Builder):  # type: ignore[name-defined]
+        def create_builder_config(self) -> object:
+            config = super().create_builder_config()
+            config.profiling_verbosity = rtx.ProfilingVerbosity.DETAILED
+            return config
+
+    monkeypatch.setattr(tensorrt, "quiet_logger", lambda runtime, problems: Listener())
+    monkeypatch.setattr(rtx, "Builder", Detailed)
+    build_engine(models[model], tmp_path / "made.engine", ahead_of_time(rtx, precision, ["8.9"]))
+    convolutions = [line for line in said if "LayerType: correlation" in line]
+    first = [re.search(r"Inputs: .*?Datatype: (\w+)", line) for line in convolutions]
+    found = Counter(match[1] for match in first if match)
+    assert len(convolutions) > 100 and set(found) == {datatype}
 
 
 def test_one_plan_serves_several_gpus(
@@ -85,7 +167,7 @@ def test_another_model_version_or_gpu_is_another_key(
 
 
 def test_compute_capabilities_that_can_not_be_built_for_are_named(rtx: ModuleType) -> None:
-    with pytest.raises(ExportError, match=r"--compute-capability 9\.0: .* builds for 7\.5, 8\.0"):
+    with pytest.raises(ExportError, match=r"compute capability 9\.0: .* builds for 7\.5, 8\.0"):
         ahead_of_time(rtx, "fp32", ["8.9", "9.0"])
 
 

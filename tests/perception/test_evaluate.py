@@ -141,13 +141,24 @@ def test_every_view_goes_to_its_bucket() -> None:
     assert done == [2, 3]
 
 
-def test_a_network_of_two_frames_sees_the_image_twice() -> None:
+def test_a_network_of_two_frames_sees_the_frame_before_or_the_image_twice() -> None:
     spec = SPEC.model_copy(update={"frames": 2})
-    image = sample_of(1, 160, 96, "main").image
-    tensor = network_input(image, Letterbox.fit(160, 96, 160, 120), spec)
-    assert tensor.shape == (6, 120, 160)
-    np.testing.assert_array_equal(tensor[:3], tensor[3:])
-    assert _scores(spec).mean_iou == 1
+    dataset, seen = Memory(), []
+    before = dataset.samples[0].image[::-1]
+    dataset.samples[0] = replace(dataset.samples[0], previous=before)
+    oracle = Oracle(dataset)
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        seen.extend(images)
+        return oracle(images)
+
+    assert evaluate(predict, dataset, spec).mean_iou == 1
+    placement = Letterbox.fit(160, 120, 160, 120)
+    np.testing.assert_array_equal(seen[0][:3], network_input([before], placement, SPEC))
+    assert not np.array_equal(seen[0][:3], seen[0][3:])
+    for image in seen[1:]:
+        assert len(image) == 6
+        np.testing.assert_array_equal(image[:3], image[3:])
 
 
 def test_input_equals_that_of_the_loop() -> None:
@@ -155,8 +166,8 @@ def test_input_equals_that_of_the_loop() -> None:
     placement = Letterbox.fit(160, 90, 80, 60)
     expected = np.zeros((3, 60, 80), np.float32)
     preprocess(image, placement, SPEC, expected)
-    np.testing.assert_allclose(network_input(image, placement, SPEC), expected, atol=1e-5)
-    assert np.abs(network_input(image[::-1], placement, SPEC) - expected).max() > 1
+    np.testing.assert_allclose(network_input([image], placement, SPEC), expected, atol=1e-5)
+    assert np.abs(network_input([image[::-1]], placement, SPEC) - expected).max() > 1
 
 
 def test_unknown_bucket() -> None:

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 from perception.checkpoint import load_network, load_tensors, save_network, save_tensors
+from perception.data.dataset import open_dataset
+from perception.data.policy import load_policy
 from perception.errors import CheckpointError, PerceptionError, SpecError
+from perception.evaluate import evaluate
 from perception.network import OctoNet
+from perception.predict import Predictor
 from perception.recipe import Recipe, Source
 from perception.spec import PRESETS, SPEC_KEY
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
@@ -83,6 +87,30 @@ def test_interrupted_run_ends_with_the_same_weights(views: Path, tmp_path: Path)
     other_seed = train(plan.model_copy(update={"seed": 1}), tmp_path / "other")
     different = load_tensors(other_seed)[0]
     assert any(not torch.equal(expected[name], different[name]) for name in expected)
+
+
+def test_two_frames_tell_what_one_cannot(views: Path, tmp_path: Path) -> None:
+    """All images are the same grey; only the frame before shows which of two labels is true."""
+    folder = tmp_path / "flicker"
+    shutil.copytree(views, folder)
+    index = json.loads((folder / "index.json").read_text())
+    for number, view in enumerate(index["views"]):
+        name = SCENE_CLASSES.index("drivable" if number % 2 else "sky")
+        cv2.imwrite(str(folder / view["image"]), np.full((240, 320, 3), 128, np.uint8))
+        cv2.imwrite(str(folder / view["labels"]), np.full((240, 320), name, np.uint8))
+        view |= {"previous": f"images/before{number}.png", "objects": []}
+        before = np.full((240, 320, 3), 220 if number % 2 else 40, np.uint8)
+        cv2.imwrite(str(folder / view["previous"]), before)
+    (folder / "index.json").write_text(json.dumps(index))
+    dataset, plain = open_dataset(f"sim:{folder}"), load_policy("none")
+    scores = {}
+    for frames in (1, 2):
+        changes = {"frames": frames, "augmentation": plain, "average_decay": 0.5}
+        weights = train(recipe(folder, 50).model_copy(update=changes), tmp_path / str(frames))
+        network, spec = load_network(weights)
+        assert spec.frames == frames
+        scores[frames] = evaluate(Predictor(network), dataset, spec).mean_iou
+    assert scores[2] > 0.9 and scores[1] < 0.7
 
 
 def test_boxes_alone_can_be_trained_on(tmp_path: Path) -> None:

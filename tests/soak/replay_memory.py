@@ -67,6 +67,7 @@ def main() -> int:
     seconds, megabytes = np.array(samples[:-1]).T  # the last may be of a process that is ending
     tenth = len(seconds) // 10
     early, late = np.median(megabytes[tenth : 2 * tenth]), np.median(megabytes[-tenth:])
+    slope = np.polyfit(seconds[tenth:], megabytes[tenth:], 1)[0] * seconds[-1] / report["ticks"]
     content = {
         "ticks": report["ticks"],
         "model": options.model.name,
@@ -74,6 +75,7 @@ def main() -> int:
         "peak_mb": round(float(megabytes.max()), 1),
         "second_tenth_mb": round(float(early), 1),
         "last_tenth_mb": round(float(late), 1),
+        "slope_kb_per_tick": round(float(1024 * slope), 3),
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(content, indent=2) + "\n")

@@ -70,7 +70,8 @@ def write_lens_page(path: Path, folder: Path, boards: Boards, found: Calibration
                 ("model and coefficients", "rms of boards held out, px"),
                 [(name, f"{error:.3f}") for name, error in found.heldout_by_model.items()],
             ),
-            "The first within a tenth of the best is taken.",
+            "The kind of the first within a tenth of the best is taken, and of that kind the first "
+            "within 3 % of its best.",
         ),
     ]
     page.write(path, f"Lens of {folder.resolve().name}", sections, subtitle=lens_title(lens))

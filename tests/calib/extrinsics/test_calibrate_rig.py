@@ -144,3 +144,20 @@ def test_boards_of_one_row_of_corners_leave_the_rig_open_and_it_is_said() -> Non
     )
     with pytest.raises(BoardError, match=r"leave a pose open|does not close"):
         calibrate_rig(replace(scene.found, sightings=rows), scene.targets)
+
+
+def test_a_rig_with_a_mirrored_camera_does_not_close() -> None:
+    """On its own it can't be told (docs/calibration.md); the other cameras contradict it."""
+    scene = boards_around(count=24)
+    lens = scene.found.lenses["rear"]
+    mirrored = replace(lens, cx=lens.width - 1 - lens.cx)
+
+    def mirror(s: Sighting) -> Sighting:
+        # A mirrored board is one that begins at another corner.
+        pixels = s.pixels * [-1, 1] + [lens.width - 1, 0]
+        return replace(s, pixels=pixels.reshape(6, 9, 2)[::-1].reshape(-1, 2).copy())
+
+    sightings = tuple(mirror(s) if s.camera == "rear" else s for s in scene.found.sightings)
+    bad = replace(scene.found, sightings=sightings, lenses=scene.found.lenses | {"rear": mirrored})
+    with pytest.raises(BoardError, match="does not close"):
+        calibrate_rig(bad, scene.targets)

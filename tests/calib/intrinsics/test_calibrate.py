@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calib.errors import BoardError
-from calib.intrinsics.calibrate import calibrate
+from calib.intrinsics.calibrate import CANDIDATES, calibrate, choose
 from calib.intrinsics.fit import Model, View
 from calib.intrinsics.images import Boards
 from calib.lens import Lens
@@ -88,3 +88,18 @@ def test_few_boards_and_empty_parts_of_the_image_are_said() -> None:
     found = calibrate(boards(PINHOLE, 8), "pinhole")
     assert any("only 8 boards" in line for line in found.warnings)
     assert not any("only" in line for line in calibrate(boards(PINHOLE), "pinhole").warnings)
+
+
+@pytest.mark.parametrize(
+    ("heldout", "chosen"),
+    [  # pinhole 4, pinhole 5, fisheye 4, pinhole 8
+        ((0.30, 0.30, 0.30, 0.30), 0),
+        ((0.33, 0.33, 0.40, 0.30), 3),  # a real lens that needs the rational model
+        ((0.949, 0.955, 0.911, 0.930), 0),  # the public pinhole set
+        ((7.13, float("inf"), 0.339, 0.347), 2),  # the public fisheye set
+    ],
+)
+def test_a_simple_model_is_kept_unless_another_is_clearly_better(
+    heldout: tuple[float, ...], chosen: int
+) -> None:
+    assert choose(CANDIDATES, heldout) == chosen

@@ -83,6 +83,7 @@ def _write_logs(folder: Path, rig: Rig, ticks: list[dict[str, bytes]]) -> None:
 
 def _write_models(folder: Path, spec: ModelSpec) -> None:
     (folder / "cut.onnx").write_bytes((folder / "good.onnx").read_bytes()[:1000])
+    (folder / "text.engine").write_text("plans?")
     write_model(folder / "no_spec.onnx", spec, {})
     write_model(folder / "bad_spec.onnx", spec, {SPEC_KEY: '{"preset":', SPEC_HASH_KEY: "0"})
     other = {SPEC_KEY: spec.to_json(), SPEC_HASH_KEY: "0" * 64}
@@ -138,6 +139,9 @@ CASES = [
     (f"{REPLAY} bad_spec.onnx", "bad_spec.onnx: model spec: "),
     (f"{REPLAY} other_hash.onnx", "other_hash.onnx: spec hash is 000000000000, its spec gives"),
     ("bench --model text", "text: is no model that onnxruntime"),
+    (f"{REPLAY} text.engine", "text.engine: is no engine file that can be read"),
+    (f"{REPLAY} gone.engine", "gone.engine: no such engine; check the path"),
+    (f"{GOOD} --engine onyx", "--engine onyx: unknown; choose auto, tensorrt, tensorrt-rtx"),
     # Places to write to
     (f"{GOOD} --out text", "text: is a file; name a folder"),
     (f"{GOOD} --out text/new", "text/new: can't be written"),

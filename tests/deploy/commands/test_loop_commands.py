@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from deploy.bench.page import write_bench_page
 from deploy.log.writer import LogWriter
 from deploy.loop.engine import shipped_model
+from deploy.loop.runtimes import ENGINES, missing
 from tests.deploy.command_line import Octoview, command_line
 
 Images = dict[str, bytes]
@@ -113,18 +115,28 @@ def test_help_shows_an_example(octoview: Octoview, tmp_path: Path, verb: str):
 
 def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     done = octoview(
-        "bench", "--model", model, "--ticks", 3, "--json", "b.json", "--report", "b.html"
+        *("bench", "--model", model, "--engine", "onnxruntime", "--engine", "auto"),
+        *("--ticks", 3, "--json", "b.json", "--report", "b.html"),
     )
     assert done.code == 0, done.err
     content = json.loads((tmp_path / "b.json").read_text())
-    assert content["schema"] == "octoview.bench/3" and content["ticks"] == 3
+    assert content["schema"] == "octoview.bench/4" and content["ticks"] == 3
     assert {b: v["images"] for b, v in content["engine_ms"].items()} == {"large": 4, "small": 4}
     assert 0 <= content["deadline"]["missed"] <= 3
     assert content["frames_per_second"] == pytest.approx(8 * content["ticks_per_second"], rel=0.05)
     assert "36 Hz" in done.out
     assert content["cold_start"]["seconds"] > 0 and content["cold_start"]["peak_memory_mb"] > 10
     one = content["single_image"]
-    assert one["size"] == [640, 480] and content["model"]["engine"] in one["seconds"]
+    assert one["size"] == [640, 480] and one["seconds"]["p50"] > 0
+    here = [name for name in ENGINES if missing(name) is None]
+    assert [row["engine"].split()[0] for row in content["engines"]] == sorted(
+        here, key="onnxruntime".__ne__
+    )
+    for row in content["engines"]:
+        assert (row["file"], row["precision"], row["rounds"]) == (model.name, "fp32", 3)
+        assert row["tick_seconds"]["p50"] > 0 and row["image_seconds"]["p50"] > 0
+        assert 0 <= row["missed"] <= 3 and row["engine"] in done.out.replace("\n", "")
+    assert "engine: as told" in done.out
     # The stand-in's only convolution: 1x1 from 3 colours to every class, at stride 4.
     assert one["floor"]["gmac"] == pytest.approx(160 * 120 * 3 * 12 / 1e9)
     assert "matrix peak" in done.out
@@ -137,7 +149,13 @@ def test_bench_measures(octoview: Octoview, tmp_path: Path, model: Path):
     html = (tmp_path / "b.html").read_text()
     assert f"{content['latency_ms']['tick']['p50']:.0f} ms" in html
     assert html.count("<circle") == 9 and "http" not in html.replace("http-equiv", "")
-    assert content["machine"]["cpu"] in html
+    assert content["machine"]["cpu"] in html and "Power" not in html
+    content["power"] = {
+        "source": "tegrastats",
+        "module_power_w": {"mean": 8.1, "min": 3.1, "max": 12.5},
+    }
+    write_bench_page(tmp_path / "b.html", content, [])
+    assert "from tegrastats" in (tmp_path / "b.html").read_text()
 
 
 def test_doctor_tells_what_is_there(octoview: Octoview, tmp_path: Path):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from calib.rig import Rig, load_rig, save_rig
-from deploy.importers.synthetic import MAP_FRAME
 from deploy.log import channels
 from deploy.log.boxes import from_scene_update
 from deploy.log.grids import from_grid
@@ -72,6 +71,14 @@ def test_views_are_a_training_folder_and_equal_for_any_number_of_workers(
     assert np.abs(pictures[0] - pictures[2]).mean() > 2  # another time
     assert np.abs(pictures[0] - pictures[4]).mean() > 2  # another world
 
+    two_frames = tmp_path / "two_frames"
+    assert octoview("views", two_frames, *common, "--frames", 2).code == 0
+    for sample, alone in zip(map(Synthetic(two_frames).sample, range(5)), samples, strict=True):
+        np.testing.assert_array_equal(sample.image, alone.image)  # the frame before is extra
+        assert alone.previous is None and sample.previous is not None
+        moved = np.abs(sample.previous.astype(int) - sample.image).mean()
+        assert 0.5 < moved < 0.5 * np.abs(pictures[0] - pictures[2]).mean()  # a 36th of a second
+
     again = octoview("views", one, *common)
     assert again.code == 2 and "not empty" in again.err and again.err.count("\n") == 1
 
@@ -99,7 +106,8 @@ def test_log_holds_rig_pictures_truth_and_the_way_of_the_vehicle(
     way = [
         message.translation.x
         for message in (m.decode() for m in reader.messages([channels.TRANSFORMS]))
-        if message.parent_frame_id == MAP_FRAME and message.child_frame_id == channels.EGO_FRAME
+        if message.parent_frame_id == channels.MAP_FRAME
+        and message.child_frame_id == channels.EGO_FRAME
     ]
     assert len(way) == 3 and way[0] < way[1] < way[2]
     updates = [m.decode() for m in reader.messages([channels.TRUTH_OBJECTS])]

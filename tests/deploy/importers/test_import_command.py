@@ -1,5 +1,9 @@
 """`octoview import` as a person runs it: exit codes and one-line errors."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
@@ -8,6 +12,9 @@ import pytest
 
 from deploy.log.reader import LogReader
 from tests.deploy.command_line import Octoview, command_line
+from tests.deploy.importers.pictures import write_clip
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -38,6 +45,11 @@ def test_video(octoview: Octoview, video: Path, tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["dgp", "."], "no scene_*.json there"),
+        (["teslacam", "gone"], "gone: no such folder"),
+        (["openpilot", "gone"], "gone: no such folder"),
+        (["rosbag", "gone.bag"], "gone.bag: no such bag"),
+        (["nuscenes", "gone"], "gone: no v1.0-* with tables there"),
+        (["kitti", "gone"], "gone: no such folder"),
         (["video", "gone.mp4"], "gone.mp4: no such video file"),
         (["video", "a=gone.mp4", "a=gone.mp4"], "camera 'a' has two videos"),
         (["video", "a=gone.mp4", "gone.mp4"], "names no camera; write CAMERA=gone.mp4"),
@@ -56,7 +68,31 @@ def test_bad_input_is_one_line_and_exit_2(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["dgp", "video"])
-def test_help_shows_an_example(octoview: Octoview, kind: str) -> None:
-    done = octoview(kind, "--help")
-    assert done.code == 0 and f"octoview import {kind}" in done.out
+def test_teslacam(octoview: Octoview, tmp_path: Path) -> None:
+    for second, camera in ((0, "front"), (0, "back"), (70, "front")):
+        name = f"2024-05-01_17-{30 + second // 60}-{second % 60:02}-{camera}.mp4"
+        write_clip(tmp_path / "event" / name, [50] * 3)
+    done = octoview("teslacam", tmp_path / "event", tmp_path / "o.mcap")
+    assert done.code == 0, done.err
+    assert "main: 6 images" in done.out and "rear: 3 images" in done.out
+    assert (
+        "gap of 70 s before 2024-05-01 17:31:10" in done.out
+        and "assumed, not calibrated" in done.out
+    )
+
+
+def test_an_import_that_was_killed_leaves_nothing_and_starts_anew(
+    octoview: Octoview, tmp_path: Path
+) -> None:
+    event, out = tmp_path / "event", tmp_path / "o.mcap"
+    write_clip(event / "2024-05-01_17-30-00-front.mp4", [50] * 400)
+    command = ["import", "teslacam", event, out]
+    with subprocess.Popen([sys.executable, "-m", "deploy.cli", *command], cwd=ROOT) as process:
+        part = tmp_path / "o.mcap.part"
+        waited_until = time.monotonic() + 120
+        while time.monotonic() < waited_until and not part.exists():
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL and not out.exists()
+    assert octoview(*command[1:]).code == 0
+    assert sum(1 for _ in LogReader(out).images()) == 400 and not part.exists()

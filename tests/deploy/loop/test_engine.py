@@ -1,4 +1,4 @@
-"""Every engine: real files, and files that lie; and the choice between engines."""
+"""Every engine of ONNX files: real files, and files that lie."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,17 +9,19 @@ import onnx
 import pytest
 
 from deploy.errors import EngineError
-from deploy.loop import engine as engine_module
-from deploy.loop.engine import ENGINES, Engine, choose, load_engine
+from deploy.loop import onnxruntime_engine
+from deploy.loop.engine import Engine, load_engine
+from deploy.loop.runtimes import CPU_ENGINES, PROVIDERS, missing
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
 
 Load = Callable[..., Engine]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=sorted({*PROVIDERS, *CPU_ENGINES}))
 def load(request: pytest.FixtureRequest) -> Load:
-    """load_engine with each engine that is installed."""
-    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    """load_engine with each engine that can run here."""
+    if reason := missing(request.param):
+        pytest.skip(f"{request.param}: {reason}")
     return partial(load_engine, engine=request.param)
 
 
@@ -138,33 +140,56 @@ def test_a_graph_that_differs_from_its_spec(
         load(make_model(spec, _of(fewer))).infer(images(spec))
 
 
+def test_an_operator_that_the_runtime_lacks_is_named(
+    load: Load, make_model: Callable[..., Path], spec: ModelSpec
+):
+    path = make_model(spec)
+    odd = onnx.load(path)
+    odd.graph.node[0].op_type, odd.graph.node[0].domain = "Spiral", "org.example"
+    odd.opset_import.append(onnx.helper.make_opsetid("org.example", 1))
+    onnx.save(odd, path)
+    with pytest.raises(EngineError, match=r"made\.onnx: is no model that .*Spiral.*; export") as e:
+        load(path)
+    assert "\n" not in str(e.value)
+
+
 def test_a_failing_run_is_one_line(load: Load, model: Path, spec: ModelSpec):
     with pytest.raises(EngineError) as caught:
         load(model).infer(np.zeros((1, 5, 64, 96), np.float32))
     assert "\n" not in str(caught.value) and model.name in str(caught.value)
 
 
+def test_batches_under_way_together(load: Load, model: Path, spec: ModelSpec):
+    engine = load(model)
+    batches = [images(spec, n, seed=n) for n in (1, 3)]
+    pending = [engine.submit(batch) for batch in batches]
+    for batch, call in zip(batches, pending, strict=True):
+        assert call.result()["scene"].tobytes() == engine.infer(batch)["scene"].tobytes()
+
+
+def test_memory_for_images(load: Load, model: Path, spec: ModelSpec):
+    engine = load(model)
+    memory = engine.allocate(images(spec).shape)
+    assert memory.dtype == np.float32 and not memory.any()
+    memory[:] = images(spec)
+    assert engine.infer(memory)["scene"].tobytes() == engine.infer(images(spec))["scene"].tobytes()
+
+
 def test_engines_agree(model: Path, spec: ModelSpec):
     pytest.importorskip("openvino", reason="openvino is not installed")
     batch = images(spec)
-    one, other = (load_engine(model, engine=name).infer(batch) for name in ENGINES)
+    one, other = (load_engine(model, engine=name).infer(batch) for name in CPU_ENGINES)
     np.testing.assert_allclose(one["scene"], other["scene"], atol=1e-3)
     # A control: what is compared does depend on the images.
-    changed = load_engine(model, engine=ENGINES[0]).infer(batch[::-1].copy())
+    changed = load_engine(model, engine=CPU_ENGINES[0]).infer(batch[::-1].copy())
     assert np.abs(changed["scene"] - other["scene"]).max() > 0.1
 
 
-def test_the_choice_says_why_and_unknown_or_absent_engines_are_one_line(
-    monkeypatch: pytest.MonkeyPatch, model: Path
-):
-    assert choose("onnxruntime") == ("onnxruntime", "as told")
-    with pytest.raises(EngineError, match="--engine onyx: unknown; choose auto, onnxruntime"):
-        choose("onyx")
-    monkeypatch.setattr(engine_module, "find_spec", lambda name: name == "onnxruntime" or None)
-    assert choose("auto") == ("onnxruntime", "first in order of preference")
-    assert load_engine(model).name.startswith("onnxruntime ")
-    with pytest.raises(EngineError, match="--engine openvino: not installed; pip install"):
-        load_engine(model, engine="openvino")
-    monkeypatch.setattr(engine_module, "find_spec", lambda name: name == "openvino" or None)
-    name, why = choose("auto")
-    assert name == "openvino" and "no onnxruntime here" in why
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-tensorrt"])
+def test_a_provider_that_does_not_load_is_never_replaced(model: Path, name: str):
+    """The runtime itself takes the CPU and warns; that is an error here."""
+    if PROVIDERS[name] in onnxruntime_engine.ort.get_available_providers():
+        pytest.skip("this onnxruntime has the provider")
+    with pytest.raises(EngineError, match="takes CPUExecutionProvider instead of"):
+        onnxruntime_engine.OnnxRuntimeEngine(model, name=name)

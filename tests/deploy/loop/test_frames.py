@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 from calib.lens import Lens
 from calib.rig import Camera, Rig
 from deploy.log.reader import EncodedImage
-from deploy.loop.frames import (
-    JUMP_NS,
-    LATE_NS,
-    EncodedSet,
-    FrameDecoder,
-    default_tolerance_ns,
-    join_frames,
-)
+from deploy.loop.frames import EncodedSet, FrameDecoder
+from deploy.loop.join import LATE_NS, default_tolerance_ns, join_frames
 
 PERIOD = 27_777_778
+JUMP_NS = 5_000_000_000  # far more than any gap between two frames
 NAMES = ("a", "b", "c")
 LENS = Lens("pinhole", 64, 48, 50, 50, 31.5, 23.5)
 

@@ -115,7 +115,9 @@ def test_cameras_are_matched_together_and_not_one_after_the_other():
     small, wide = np.eye(2) * 0.04, np.eye(2) * 1.0
 
     def at(x: float, covariance: np.ndarray, camera: str) -> Sighting:
-        return Sighting("pedestrian", 0.9, np.array([x, 0.0]), covariance, 1.7, (camera,))
+        return Sighting(
+            "pedestrian", 0.9, np.array([x, 0.0]), covariance, 1.7, {camera: (0, 0, 0, 0)}
+        )
 
     one = [at(10.0, small, "main"), at(11.5, small, "main")]
     other = [at(11.2, wide, "wide"), at(12.9, wide, "wide")]

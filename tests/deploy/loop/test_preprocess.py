@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from calib.lens import Lens
 from calib.letterbox import Letterbox
 from calib.rig import Camera, Rig, load_rig
+from deploy.log.reader import EncodedImage
 from deploy.loop.frames import Frame, FrameSet
 from deploy.loop.preprocess import Batch, make_batches, preprocess
 from perception.errors import SpecError
@@ -113,6 +114,23 @@ def test_two_frames_previous_first_and_a_gap_is_marked():
     np.testing.assert_array_equal(batch.images[1, :3], batch.images[1, 3:])
     # A dropped frame set leaves a gap too.
     assert batch.fill(frame_set(4, {"a": one, "b": one})) == {"a", "b"}
+
+
+def test_two_frames_by_the_cameras_own_count():
+    """A frame that was lost before it reached the sets is a gap, whatever the sets say."""
+    spec = SPEC.model_copy(update={"frames": 2})
+    (batch,) = make_batches(two_cameras(), spec)
+    marked = []
+    for index, ids in enumerate([(0, 5), (1, 6), (3, 7), (4, 8)]):
+        frames = {
+            name: Frame(
+                *(name, "ok", 0, picture(index, 640, 360)),
+                EncodedImage(name, 0, b"", "jpeg", sequence),
+            )
+            for name, sequence in zip("ab", ids, strict=True)
+        }
+        marked.append(batch.fill(FrameSet(index, 0, frames)))
+    assert marked == [{"a", "b"}, set(), {"a"}, set()]
 
 
 def test_an_unknown_bucket_is_named():

@@ -133,6 +133,9 @@ def test_the_report(done: Path, ticks: list[Images], rig: Rig, spec: ModelSpec):
     assert all(v["p50"] <= v["p99"] <= v["max"] for v in report["latency_ms"].values())
     assert set(report["objects"]) == set(spec.object_classes)
     assert report["objects"]["vehicle"]["on_map"] > 0
+    updates = LogReader(done / "perception.mcap").messages(["/perception/objects"])
+    seen = {entity.id for update in updates for entity in update.decode().entities}
+    assert sum(counts["tracks"] for counts in report["objects"].values()) == len(seen) > 0
     assert not report["log"]["truncated"]
 
 

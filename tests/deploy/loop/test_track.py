@@ -1,21 +1,24 @@
 """Tracks of things whose motion is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.loop.associate import match
 from deploy.loop.ego_map import Motion
 from deploy.loop.locate import Sighting
-from deploy.loop.track import FORGET_NS, Tracker
+from deploy.loop.track import FORGET_NS, PROVEN, SURE, Tracker
 
 TICK_NS = 100_000_000
+BOX = (0.0, 0.0, 0.0, 0.0)  # tells nothing
 
 
 def at(x: float, y: float, label: str = "vehicle", camera: str = "main") -> Sighting:
-    return Sighting(label, 0.9, np.array([x, y]), 0.09 * np.eye(2), 1.5, (camera,))
+    return Sighting(label, 0.9, np.array([x, y]), 0.09 * np.eye(2), 1.5, {camera: BOX})
 
 
 def pose(x: float, y: float, yaw: float) -> np.ndarray:
@@ -24,7 +27,7 @@ def pose(x: float, y: float, yaw: float) -> np.ndarray:
 
 
 def motions(tracker: Tracker, seen: list[Sighting], tick: int) -> list[Motion]:
-    found = [thing.motion for thing in tracker.update(seen, tick * TICK_NS)]
+    found = [thing.motion for thing in tracker.update([seen], tick * TICK_NS)]
     assert None not in found
     return [motion for motion in found if motion]
 
@@ -34,9 +37,10 @@ def test_id_velocity_and_age_of_two_that_pass_each_other():
     for tick in range(21):
         t = tick / 10
         seen = [at(10 + 8 * t, 2.0), at(30 - 8 * t, -2.0, camera="wide")]
-        first, second = motions(tracker, seen[:: 1 if tick % 2 else -1], tick)
-        if tick % 2 == 0:
-            first, second = second, first
+        things = tracker.update([seen[:: 1 if tick % 2 else -1]], tick * TICK_NS)
+        assert things[0].x <= things[1].x  # nearest first
+        second, first = (thing.motion for thing in sorted(things, key=lambda thing: thing.y))
+        assert first and second
         if tick == 0:
             ids = first.id, second.id
         assert (first.id, second.id) == ids
@@ -86,7 +90,10 @@ def test_velocity_is_over_the_ground_where_the_pose_is_known(
         to_ego = np.linalg.inv(world_from_ego)
         things = [(100.0, -30.0), (110.0, -60.0 + 0.5 * tick)]
         seen = [at(*(to_ego @ [*thing, 0, 1])[:2]) for thing in things]
-        standing, going = tracker.update(seen, tick * TICK_NS, world_from_ego)
+        things = tracker.update([seen], tick * TICK_NS, world_from_ego)
+        standing, going = sorted(
+            things, key=lambda thing: math.dist((thing.x, thing.y), seen[0].position)
+        )
     assert standing.motion and going.motion
     assert {standing.motion.id, going.motion.id} == {1, 2}
     assert standing.motion.over_ground
@@ -101,7 +108,7 @@ def test_a_noisy_place_is_smoothed():
     raw, smooth = [], []
     for tick in range(60):
         x, y = (np.array([15.0, 1.0]) + rng.normal(0, 0.3, 2)).tolist()
-        (thing,) = tracker.update([at(x, y)], tick * TICK_NS, np.eye(4))
+        (thing,) = tracker.update([[at(x, y)]], tick * TICK_NS, np.eye(4))
         raw.append(math.dist((x, y), (15, 1)))
         smooth.append(math.dist((thing.x, thing.y), (15, 1)))
     assert np.mean(smooth[10:]) < 0.75 * np.mean(raw[10:])
@@ -109,8 +116,42 @@ def test_a_noisy_place_is_smoothed():
 
 def test_a_jump_in_time_or_the_loss_of_the_pose_starts_anew():
     tracker = Tracker()
-    (first,) = tracker.update([at(10, 0)], 5 * FORGET_NS, np.eye(4))
-    (back,) = tracker.update([at(10, 0)], 0, np.eye(4))
-    (lost,) = tracker.update([at(10, 0)], TICK_NS)
+    (first,) = tracker.update([[at(10, 0)]], 5 * FORGET_NS, np.eye(4))
+    (back,) = tracker.update([[at(10, 0)]], 0, np.eye(4))
+    (lost,) = tracker.update([[at(10, 0)]], TICK_NS)
     ids = [thing.motion.id for thing in (first, back, lost) if thing.motion]
     assert ids == [1, 2, 3]
+
+
+def sized(x: float, y: float, score: float, **boxes: tuple[float, float, float, float]) -> Sighting:
+    return Sighting("vehicle", score, np.array([x, y]), np.diag([4.0, 0.25]), 1.5, boxes)
+
+
+def test_boxes_tell_apart_what_distance_mixes_up():
+    """Two in one direction, whose distances then lie between: their boxes decide."""
+    near, far = (100, 100, 160, 150), (170, 100, 200, 120)
+    known = [sized(20, 0, 0.9, main=near), sized(24, 0.5, 0.9, main=far)]
+    places = ((22.4, 0.3), (21.6, 0.2))
+    for shown in ((near, far), (far, near)):
+        seen = [sized(*place, 0.9, main=box) for place, box in zip(places, shown, strict=True)]
+        assert match(known, seen) == {0: shown.index(near), 1: shown.index(far)}
+    assert match(known, [replace(s, boxes={"rear": near}) for s in seen]) == {0: 1, 1: 0}
+
+
+def test_a_thing_of_low_score_waits_until_it_is_seen_again():
+    tracker = Tracker()
+    reported = []
+    for tick in range(PROVEN):
+        reported.append(len(tracker.update([[sized(20, 0, SURE - 0.1, main=BOX)]], tick * TICK_NS)))
+    assert reported == [0] * (PROVEN - 1) + [1]
+    assert len(Tracker().update([[sized(20, 0, SURE, main=BOX)]], 0)) == 1
+
+
+def test_one_vehicle_that_became_two_tracks_is_one_again_and_keeps_its_id():
+    """Two cameras disagree by 7 m for two ticks, then see it in one place."""
+    tracker = Tracker()
+    for tick in range(4):
+        other = [] if tick < 2 else [sized(27 - 5 * (tick > 2), 0, 0.9, rear=BOX)]
+        things = tracker.update([[sized(20, 0, 0.9, main=BOX)], other], tick * TICK_NS)
+        (first, *rest) = [thing.motion.id for thing in things if thing.motion]
+        assert first == 1 and len(rest) == (tick == 2)

@@ -21,7 +21,7 @@ def test_without_a_compiler_the_reference_serves_and_the_remedy_is_told(monkeypa
         monkeypatch.setattr(module, "is_built", lambda: False)
     (batch, _) = preprocess.make_batches(load_rig("hw2"), PRESETS["nano"])
     assert batch.kernels == "reference"
-    (finding,) = (found for found in doctor.examine() if found.group == "kernels")
+    (finding,) = (found for found in doctor.examine() if found.name == "native")
     assert finding.state == "absent" and "compiler" in finding.detail
     with pytest.raises(EngineError, match="compiler"):
         preprocess.make_batches(load_rig("hw2"), PRESETS["nano"], "native")

@@ -32,7 +32,7 @@ def ring_of_cameras(n: int) -> Rig:
 
 
 def empty_map(**changes: object) -> EgoMap:
-    nothing = EgoMap(GRID, np.zeros(GRID.shape, np.float32), np.zeros(GRID.shape, bool), ())
+    nothing = EgoMap(GRID, np.zeros(GRID.shape, np.float32), np.zeros(GRID.shape, np.float32), ())
     return replace(nothing, **changes)
 
 
@@ -81,7 +81,7 @@ def test_the_map_is_drawn_forward_up_and_left_left():
     drivable = np.zeros(GRID.shape, np.float32)
     rows, columns = GRID.shape
     drivable[3 * rows // 4 :, 3 * columns // 4 :] = 1  # far left ahead
-    ego = empty_map(drivable=drivable, seen=drivable > 0)
+    ego = empty_map(drivable=drivable, confidence=drivable)
     rig = ring_of_cameras(4)
     picture = BirdsEye(rig, GRID, 600, 900).draw(ego, tick(rig).frames).astype(int)
     green = (picture[..., 1] > 90) & (picture[..., 2] < 80)

@@ -122,6 +122,19 @@ def test_synthetic_sample(tmp_path: Path) -> None:
     assert dataset.sample(1).objects.boxes.shape == (0, 4)
 
 
+def test_synthetic_frame_before(tmp_path: Path) -> None:
+    index = synthetic_index()
+    index["views"][0]["previous"] = "images/left_pillar.jpg"
+    dataset = Synthetic(write_synthetic(tmp_path / "sim", index))
+    assert dataset.sample(1).previous is None
+    sample = dataset.sample(0)
+    np.testing.assert_array_equal(sample.previous, dataset.sample(1).image)
+    assert not np.array_equal(sample.previous, sample.image)
+    cv2.imwrite(str(tmp_path / "sim/images/left_pillar.jpg"), np.zeros((60, 80, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"left_pillar.jpg: is 80x60, the frame after it 160x1"):
+        dataset.sample(0)
+
+
 def test_synthetic_labels_go_by_name(tmp_path: Path) -> None:
     """A folder written with another class order keeps its meaning."""
     index = synthetic_index()

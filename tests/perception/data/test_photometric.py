@@ -29,6 +29,10 @@ def _only(name: str, probability: float = 1.0, strength: float = 1.0) -> Policy:
     return Policy(scale=(1, 1), mirror=0, **{name: type(operation)(**settings)})
 
 
+def _photometric(image: np.ndarray, policy: Policy, rng: np.random.Generator) -> np.ndarray:
+    return photometric([image], policy, rng)[0]
+
+
 def test_strong_has_every_operation() -> None:
     assert all(isinstance(getattr(STRONG, name), Operation) for name in OPERATIONS)
     assert len(OPERATIONS) == 9
@@ -65,7 +69,7 @@ def test_probability_nought_is_never(name: str) -> None:
     image = _image()
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        np.testing.assert_array_equal(photometric(image, _only(name, 0.0), rng), image)
+        np.testing.assert_array_equal(_photometric(image, _only(name, 0.0), rng), image)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -73,7 +77,7 @@ def test_magnitude_nought_changes_nothing(name: str) -> None:
     """But JPEG, whose best still halves the colour's resolution."""
     image = _image()
     for seed in range(4):
-        changed = photometric(image, _only(name, strength=0.0), np.random.default_rng(seed))
+        changed = _photometric(image, _only(name, strength=0.0), np.random.default_rng(seed))
         tolerance = 3 if name == "jpeg" else 0
         assert np.abs(changed.astype(int) - image).mean() <= tolerance
 
@@ -85,7 +89,7 @@ def test_a_larger_magnitude_changes_more(name: str) -> None:
     def change(strength: float) -> float:
         seeds = range(20)
         policy = _only(name, strength=strength)
-        changed = [photometric(image, policy, np.random.default_rng(seed)) for seed in seeds]
+        changed = [_photometric(image, policy, np.random.default_rng(seed)) for seed in seeds]
         return float(np.mean([np.abs(result.astype(int) - image).mean() for result in changed]))
 
     assert change(1.0) > 1.2 * change(0.4)
@@ -96,7 +100,7 @@ def test_probability_is_how_often() -> None:
     policy = _only("sharpen", probability=0.25)
     rng = np.random.default_rng(0)
     often = np.mean(
-        [not np.array_equal(photometric(image, policy, rng), image) for _ in range(400)]
+        [not np.array_equal(_photometric(image, policy, rng), image) for _ in range(400)]
     )
     assert 0.2 < often < 0.3
 
@@ -105,7 +109,7 @@ def test_operations_do_what_their_names_say() -> None:
     image = _image()
 
     def many(name: str) -> np.ndarray:
-        results = [photometric(image, _only(name), np.random.default_rng(s)) for s in range(12)]
+        results = [_photometric(image, _only(name), np.random.default_rng(s)) for s in range(12)]
         return np.stack(results).astype(float)
 
     def detail(images: np.ndarray) -> float:
@@ -128,8 +132,8 @@ def test_colour_leaves_grey_alone_and_keeps_red_from_amber() -> None:
     hues = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        np.testing.assert_array_equal(photometric(grey, _only("colour"), rng), grey)
-        changed = photometric(red, _only("colour"), np.random.default_rng(seed))
+        np.testing.assert_array_equal(_photometric(grey, _only("colour"), rng), grey)
+        changed = _photometric(red, _only("colour"), np.random.default_rng(seed))
         hue, saturation, _ = cv2.cvtColor(changed, cv2.COLOR_BGR2HSV)[0, 0].astype(int)
         if saturation > 20:  # the hue of near-grey is rounding noise
             hues.append((2 * hue + 180) % 360 - 180)
@@ -142,8 +146,19 @@ def test_hand_varies_light_and_keeps_the_scene() -> None:
     hand = load_policy("hand")
     means, likeness = [], []
     for seed in range(40):
-        changed = photometric(image, hand, np.random.default_rng(seed))
+        changed = _photometric(image, hand, np.random.default_rng(seed))
         means.append(changed.mean())
         likeness.append(np.corrcoef(changed.mean(axis=2).ravel(), image.mean(axis=2).ravel())[0, 1])
     assert np.std(means) > 8
     assert min(likeness) > 0.8
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_two_frames_share_all_but_their_noise(name: str) -> None:
+    image = _image()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        now, before = photometric([image, image], _only(name), rng)
+        alone = _photometric(image, _only(name), np.random.default_rng(seed))
+        np.testing.assert_array_equal(now, alone)  # a frame before changes nothing
+        assert np.array_equal(now, before) == (name != "noise")

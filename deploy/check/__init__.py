@@ -1,0 +1,1 @@
+"""Check of a rig against a log."""

@@ -1,0 +1,1 @@
+"""Faults: what goes wrong on the road, injected on purpose."""

@@ -1,0 +1,1 @@
+"""Flashing a Jetson with NVIDIA's own tools: see docs/jetson.md."""

@@ -1,0 +1,1 @@
+"""Health: what state every camera and the machine are in, and how others are told."""

@@ -1,0 +1,1 @@
+"""The Debian package for a device: see docs/jetson.md."""

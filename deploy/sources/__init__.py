@@ -1,0 +1,1 @@
+"""Sources: where live images come from."""

@@ -1,0 +1,81 @@
+"""The fault suite on a short drawn drive: the promises hold, and the judge sees a broken one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from calib.rig import Rig
+from deploy.faults.suite import Tick, choose, judge, run_suite
+from deploy.faults.table import FAULTS
+from deploy.log.reader import EncodedImage
+from deploy.loop.engine import Engine, load_engine
+
+PERIOD = 27_777_778
+START = 10**18
+NAMES = ("left_pillar", "right_pillar", "rear")
+TICKS = 14
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Engine:
+    return load_engine(model)
+
+
+@pytest.fixture(scope="module")
+def trio(rig: Rig) -> Rig:
+    return Rig("trio", tuple(rig[name] for name in NAMES))
+
+
+@pytest.fixture(scope="module")
+def images(trio: Rig, ticks: list[dict[str, bytes]]) -> list[EncodedImage]:
+    return [
+        EncodedImage(name, START + t * PERIOD, unlike(ticks[t % 4][name], t), "jpeg", t)
+        for t in range(TICKS)
+        for name in trio.names
+    ]
+
+
+def unlike(jpeg: bytes, number: int) -> bytes:
+    """The same picture in other bytes: with a comment of 4 bytes."""
+    return jpeg[:2] + b"\xff\xfe\x00\x06" + number.to_bytes(4, "big") + jpeg[2:]
+
+
+def test_every_fault_keeps_the_promises(trio: Rig, engine: Engine, images: list[EncodedImage]):
+    outcomes = dict(run_suite(trio, engine, images, FAULTS, range(1)))
+    assert len(outcomes) == len(FAULTS) - 5  # a rig of three can't lose more than two
+    broken = {name: o.problems for name, found in outcomes.items() for o in found if o.problems}
+    assert broken == {}
+    slowest = max(o.named or 0 for found in outcomes.values() for o in found)
+    assert 1 < slowest <= 3
+
+
+def test_the_judge_sees_what_is_not_as_promised(trio: Rig, tmp_path: Path):
+    """Negative controls: a run that is not what the fault's row says."""
+    from deploy.log.writer import LogWriter
+
+    log = tmp_path / "log.mcap"
+    stamps = [START + t * PERIOD for t in range(TICKS)]
+    with LogWriter(log) as writer:
+        for stamp in stamps:
+            writer.json("/perception/health", "h", {}, stamp)
+    states = dict.fromkeys(trio.names, "ok")
+    results = {name: 1 for name in trio.names}
+    good = {stamp: Tick(results, states, frozenset()) for stamp in stamps}
+    window = choose(trio, FAULTS["black"], stamps, 3)
+    struck = window.cameras[0]
+    healthy = next(name for name in trio.names if name != struck)
+
+    def problems(fault: str, hurt: dict[int, Tick]) -> str:
+        return " ".join(judge(trio, FAULTS[fault], window, good, hurt, log).problems)
+
+    assert problems("jitter", good) == ""
+    assert f"{struck} is called ok, not blind" in problems("black", good)
+    assert "failure" in problems("nan", good)
+    one = stamps[6]
+    other = good | {one: replace(good[one], results=results | {healthy: 2})}
+    assert f"tick 6: other bytes of {healthy}" in problems("jitter", other)
+    unwell = good | {one: replace(good[one], states=states | {healthy: "late"})}
+    assert f"healthy {healthy} is late" in problems("jitter", unwell)
+    lost = {stamp: tick for stamp, tick in good.items() if stamp != one}
+    assert "0 ticks for the one" in problems("jitter", lost)
