@@ -17,7 +17,7 @@ _PAVEMENT = 0.8
 """What a point of a pavement counts for its road, whose own count 1."""
 _CLEAR = 0.15
 """Part of the support by which there is a pavement at all."""
-_RIVAL, _OTHERWISE = 0.95, 0.03
+_RIVAL, _OTHERWISE = 0.97, 0.03
 """Part of the best line's support that none may have whose slope differs by the second number."""
 _MOST = 3000
 """Points that are looked at."""

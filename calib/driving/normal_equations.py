@@ -56,18 +56,20 @@ def solve(
     priors: Priors,
     scale: float,
     road_scale: float = 1.0,
+    given: Array | None = None,
 ) -> Solution:
     """Fit the state to what all `points` and the points `on_road` show.
 
-    `scale`, `road_scale`: what good residuals of both kinds usually are, pixels.
+    `scale`, `road_scale`: what good residuals of both kinds usually are, pixels. `given`: rotation
+    (3, 3) near which the camera stays where points don't show otherwise.
     """
     state, damping = start, 1e-3
     kinds = ((epipolar, points, scale), (ground, on_road, road_scale))
-    system = _System(kinds, state, priors)
+    system = _System(kinds, state, priors, given)
     for _ in range(_ITERATIONS):
         step, moves = system.step(damping)
         there = moved(state, step, moves)
-        tried = _System(kinds, there, priors)
+        tried = _System(kinds, there, priors, given)
         if tried.cost < system.cost:
             state, system, damping = there, tried, damping * 0.1
         else:
@@ -89,12 +91,15 @@ def moved(state: State, step: Array, moves: Array) -> State:
 class _System:
     """Normal equations at one state."""
 
-    def __init__(self, kinds: Sequence[_Kind], state: State, priors: Priors) -> None:
+    def __init__(
+        self, kinds: Sequence[_Kind], state: State, priors: Priors, given: Array | None
+    ) -> None:
         self.state = state
         points = kinds[0][1]
         count = points.pairs
         self.a = np.zeros((4, 4))
         self.gradient = np.zeros((count, 4))  # by the camera, of each pair
+        self.held = np.zeros(4)
         self.b = np.zeros((count, 4, 4))
         self.c = np.zeros((count, 4, 4))
         self.d = np.zeros((count, 4))
@@ -110,6 +115,11 @@ class _System:
         self.c += np.diag(weights)
         self.d += weights * deviation
         self.cost += float((weights * deviation**2).sum()) / 2
+        if given is not None:
+            turn = Rotation.from_matrix(state.rotation @ given.T).as_rotvec()
+            self.a[:3, :3] += np.eye(3) / _HELD**2
+            self.held[:3] = turn / _HELD**2
+            self.cost += float((turn**2).sum()) / _HELD**2 / 2
         if not priors.height_free:
             self.a[3, :] = self.a[:, 3] = 0
             self.a[3, 3] = 1
@@ -146,7 +156,7 @@ class _System:
         diagonal = np.diagonal(self.a)
         left = self.a + damping * np.diag(diagonal + _FLAT * diagonal.max())
         left = left - (self.b @ solved).sum(0)
-        right = -self.gradient.sum(0) + np.einsum("kij,kj->i", self.b, offset)
+        right = -self.gradient.sum(0) - self.held + np.einsum("kij,kj->i", self.b, offset)
         move = np.linalg.solve(left, right)
         move *= min(1.0, _LONGEST / max(float(np.abs(move).max()), 1e-12))
         return move, -offset - solved @ move
@@ -165,5 +175,7 @@ _OUTLYING = 3.6
 """Standard deviations around which a point's weight fades away."""
 _FLAT = 1e-2
 """Share of the best seen unknown's damping that all get: one may not be seen at all."""
+_HELD = np.radians(3)
+"""How far from its given rotation a camera usually is."""
 _LONGEST = 0.1
 """Radians, or parts of the height, of one step at most."""
