@@ -17,8 +17,9 @@ _PAVEMENT = 0.8
 """What a point of a pavement counts for its road, whose own count 1."""
 _CLEAR = 0.15
 """Part of the support by which there is a pavement at all."""
-_RIVAL, _OTHERWISE = 0.97, 0.03
-"""Part of the best line's support that none may have whose slope differs by the second number."""
+_OTHERWISE, _SAME, _RIVAL = 0.03, 0.015, 0.95
+"""By how much the slope of quite another line differs, and how much apart two settle that are the
+same; and the part of the best line's support that none of the others may have."""
 _MOST = 3000
 """Points that are looked at."""
 _TRIALS, _REFINEMENTS = 400, 30
@@ -61,26 +62,38 @@ def find_line(
         slopes = (z[second] - z[first]) / (y[second] - y[first])
     drops = z[first] - slopes * y[first]
     kept = (np.abs(slopes) < steepest) & (drops > lowest) & (drops < highest)
-    best, most = None, 0.0
-    supports = []
-    for slope, drop in zip(slopes[kept].tolist(), drops[kept].tolist(), strict=True):
-        off = z - slope * y - drop
-        road = weight * _near(off / sigma)
-        alone = float(road.sum())
-        supports.append(0.0)
-        for kerb in _KERBS:
-            both = np.maximum(road, _PAVEMENT * weight * _near((off - kerb) / sigma))
-            support = float(both.sum())
-            supports[-1] = max(supports[-1], support)
-            if support > most:
-                clear = support - alone > _CLEAR * support
-                best, most = Line(slope, drop, kerb if clear else None), support
-    if best is None:
+    trials = [
+        _supported(y, z, sigma, weight, slope, drop)
+        for slope, drop in zip(slopes[kept].tolist(), drops[kept].tolist(), strict=True)
+    ]
+    if not trials:
         return None
-    otherwise = np.abs(slopes[kept] - best.slope) > _OTHERWISE
-    if max(np.array(supports)[otherwise], default=0.0) > _RIVAL * most:
-        return None
-    return _refined(y, z, sigma, best)
+    trials.sort(key=lambda trial: -trial[0])
+    # The best, and the best of those that are quite another line, if they don't settle to one.
+    best = trials[0][1]
+    others = [line for _, line in trials if abs(line.slope - best.slope) > _OTHERWISE][:1]
+    settled = [_refined(y, z, sigma, line) for line in (best, *others)]
+    supports = [_supported(y, z, sigma, weight, s.slope, s.drop)[0] for s in settled]
+    first, *rest = sorted(zip(supports, settled, strict=True), key=lambda pair: -pair[0])
+    for support, line in rest:
+        if abs(line.slope - first[1].slope) > _SAME and support > _RIVAL * first[0]:
+            return None
+    return first[1]
+
+
+def _supported(
+    y: Array, z: Array, sigma: Array, weight: Array, slope: float, drop: float
+) -> tuple[float, Line]:
+    """What the points say for a road at this line, and the line with its kerb if there is one."""
+    off = z - slope * y - drop
+    road = weight * _near(off / sigma)
+    supports = [
+        float(np.maximum(road, _PAVEMENT * weight * _near((off - kerb) / sigma)).sum())
+        for kerb in _KERBS
+    ]
+    most = max(supports)
+    clear = most - float(road.sum()) > _CLEAR * most
+    return most, Line(slope, drop, _KERBS[supports.index(most)] if clear else None)
 
 
 def _near(off: Array) -> Array:

@@ -23,7 +23,8 @@ from calib.driving.road import find_road, guess_pace, on_road
 from calib.pose import angles
 
 Array = NDArray[np.float64]
-MIN_PAIRS = 20
+MIN_PAIRS, MIN_SECONDS = 20, 10.0
+"""Fewer show one stretch of street, where a pavement or a car beside may pass for the road."""
 _MIN_POINTS, _MIN_ROAD_POINTS = 500, 200
 _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
 """Where the log has the vehicle's pose. Cars pitch by about so much between two frames, which
@@ -92,6 +93,11 @@ def estimate_mounting(camera: Camera, pairs: Sequence[FlowPair]) -> Mounting:
     pose = camera.ego_from_camera
     state = State(pose[:3, :3], float(pose[2, 3]), points.turns, np.zeros(len(pairs)))
     doubt = _too_little(points)
+    lasted = max((pair.stamp_s for pair in pairs), default=0) - min(
+        (pair.stamp_s for pair in pairs), default=0
+    )
+    if doubt is None and lasted < MIN_SECONDS:
+        doubt = f"{lasted:.0f} seconds of driving are too few, {MIN_SECONDS:.0f} are needed"
     if doubt is None and state.height < 0.1:
         doubt = f"its height is given as {state.height:.2f} m; give one above the road"
     if doubt is not None:

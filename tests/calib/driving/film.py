@@ -37,8 +37,9 @@ class Film:
         ):
             with np.errstate(all="ignore"):
                 away = (value - start[axis]) / rays[..., axis]
-            place = start + rays * away[..., None]
+                place = start + rays * away[..., None]
             hit = (away > 0) & (away < nearest) & (place[..., 2] < _HEIGHT_M)
+            place = np.nan_to_num(place, nan=0, posinf=0, neginf=0)
             across = place[..., 1 if axis == 2 else 2] + 8
             u = (place[..., 0] / _TEXEL_M % 2048).astype(np.float32)
             v = (across / _TEXEL_M % 512).astype(np.float32)

@@ -95,5 +95,5 @@ def drive(
         after = after + lost[:, None] * rng.normal(0, 15, after.shape)
         before = before + rng.normal(0, noise, before.shape)
         after = after + rng.normal(0, noise, after.shape)
-        found.append(FlowPair(0.1 * number, before, after, motion if poses else None))
+        found.append(FlowPair(0.5 * number, before, after, motion if poses else None))
     return found

@@ -31,7 +31,7 @@ def frames() -> list[np.ndarray]:
 def watch(camera: Camera, frames: list[np.ndarray], poses: bool = True) -> MountingMonitor:
     monitor = MountingMonitor(camera, every_s=0.0, points=400)
     for number, frame in enumerate(frames):
-        monitor.add(0.1 * number, frame, station(number) if poses else None)
+        monitor.add(0.5 * number, frame, station(number) if poses else None)
     return monitor
 
 

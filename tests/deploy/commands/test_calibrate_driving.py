@@ -43,7 +43,7 @@ def write_street(path: Path, *, poses: bool) -> Path:
     with LogWriter(path) as log:
         log.rig(Rig("two", (FRONT, SKY)), 0)
         for number in range(26):
-            stamp = number * 100_000_000
+            stamp = number * 500_000_000
             world_from_ego = np.eye(4)
             world_from_ego[0, 3] = STEP_M * number
             if poses:
