@@ -23,8 +23,10 @@ class Drift:
 
 
 def judge(found: Mounting) -> Drift:
-    """Compare what a drive shows with the mounting that was given for the camera."""
-    if found.doubt is not None:
+    """Compare what a drive shows with the mounting that was given for the camera. Where no road
+    was seen, the direction of travel alone may tell that it moved, not that it hasn't."""
+    without_road = found.road_points == 0 and np.isfinite(found.sigma_deg).all()
+    if found.doubt is not None and not without_road:
         return Drift("unknown", found.doubt)
     moved = []
     for (name, least), turn, sigma in zip(
@@ -37,4 +39,8 @@ def judge(found: Mounting) -> Drift:
         moved.append(f"height by {100 * raised:+.1f} ± {100 * sigma:.1f} cm")
     if moved:
         return Drift("moved", ", ".join(moved))
-    return Drift("ok", f"within {np.max(np.abs(found.turn_deg)):.2f} degree")
+    if found.doubt is not None:
+        return Drift("unknown", found.doubt)
+    worst = int(np.argmax(np.abs(found.turn_deg)))
+    turn, sigma = abs(found.turn_deg[worst]), found.sigma_deg[worst]
+    return Drift("ok", f"within {turn:.2f} ± {sigma:.2f} degree")

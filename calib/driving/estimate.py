@@ -23,7 +23,7 @@ from calib.driving.road import find_road, guess_pace, on_road
 from calib.pose import angles
 
 Array = NDArray[np.float64]
-MIN_PAIRS, MIN_SECONDS = 20, 10.0
+MIN_PAIRS, MIN_SECONDS = 20, 8.0
 """Fewer show one stretch of street, where a pavement or a car beside may pass for the road."""
 _MIN_POINTS, _MIN_ROAD_POINTS = 500, 200
 _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
@@ -43,9 +43,13 @@ road may slope across it."""
 _FLOOR = np.array([np.radians(0.2), np.radians(0.04), np.radians(0.05), 0.008])
 """What no drive betters, of the turn about the ego frame's x, y and z and of the height in parts
 of it: roads are not flat, and what is wrong with points in one frame is so in the next."""
-_KERB_M, _LANE_M, _MIN_LANE_POINTS = (0.05, 0.25), 1.75, 40
-"""How much higher a pavement lies; how far from its middle a vehicle has road, and how many points
-there show that it is one."""
+_ROADLESS_FLOOR = np.array([np.radians(2), *_FLOOR[1:]])
+"""The same without the road: a vehicle's turning in curves shows little of the first."""
+_SIDE_FLOOR = np.array([np.radians(0.55), *_FLOOR[1:3], 0.025])
+"""The same for a camera that doesn't see its own lane: beside it are pavements and traffic."""
+_KERB_M, _LANE_M, _LANE_SHARE = (0.05, 0.25), 1.75, 0.2
+"""How much higher a pavement lies; how far from its middle a vehicle has road, and the share of
+the points that must be there."""
 _MOST_OFF_PX = 2.0
 """Pixels, one standard deviation, above which the points can't be explained by any mounting."""
 _BLOCKS = 25
@@ -63,7 +67,8 @@ class Mounting:
     their standard deviations; `raised_m`, `sigma_height_m`: the same of the height, None where no
     pose told the travel in metres. `pairs`, `points`, `road_points`: what it was taken from;
     `rms_px`: how far rays of good points miss each other. `doubt` says why it can't be believed,
-    None where it can.
+    None where it can. Angles without any knowledge are NaN; without `road_points` they are what
+    the direction of travel says, which is two of three.
     """
 
     ego_from_camera: Array
@@ -93,23 +98,22 @@ def estimate_mounting(camera: Camera, pairs: Sequence[FlowPair]) -> Mounting:
     pose = camera.ego_from_camera
     state = State(pose[:3, :3], float(pose[2, 3]), points.turns, np.zeros(len(pairs)))
     doubt = _too_little(points)
-    lasted = max((pair.stamp_s for pair in pairs), default=0) - min(
-        (pair.stamp_s for pair in pairs), default=0
-    )
+    stamps = [pair.stamp_s for pair in pairs] or [0.0]
+    lasted = max(stamps) - min(stamps)
     if doubt is None and lasted < MIN_SECONDS:
         doubt = f"{lasted:.0f} seconds of driving are too few, {MIN_SECONDS:.0f} are needed"
     if doubt is None and state.height < 0.1:
         doubt = f"its height is given as {state.height:.2f} m; give one above the road"
     if doubt is not None:
         return _nothing(camera, points, doubt)
-    state, priors, roll_sigma = _along_travel(points, state, priors)
+    fit, priors = _along_travel(points, state, priors)
     if not measured:
-        points, state = _straight(points, state)
+        points, state = _straight(points, fit.state)
         doubt = _too_little(points)
         if doubt is not None:
             return _nothing(camera, points, doubt)
-        state = guess_pace(points, state, _spread(epipolar(points, state)[0]))
-    return _with_road(camera, points, state, priors, roll_sigma)
+        fit, priors = _along_travel(points, state, priors)
+    return _with_road(camera, points, fit, priors)
 
 
 def _too_little(points: Observations) -> str | None:
@@ -121,12 +125,10 @@ def _too_little(points: Observations) -> str | None:
     return None
 
 
-def _along_travel(
-    points: Observations, state: State, priors: Priors
-) -> tuple[State, Priors, float]:
-    """By the rays alone: the state, what this drive's pairs turn unmeasured, and the standard
-    deviation of the turn about the vehicle's way. In curves its own turning shows which way is up,
-    if less sharply than the road; on a straight nothing does."""
+def _along_travel(points: Observations, state: State, priors: Priors) -> tuple[Solution, Priors]:
+    """By the rays alone: the fit, and what this drive's pairs turn unmeasured. In curves the
+    vehicle's own turning shows which way is up, if less sharply than the road; on a straight
+    nothing does, and the turn about its way stays as given."""
     none = points.only(np.zeros(len(points.pair), bool))
     given, scale = state.rotation, np.inf
     for _ in range(_ROUNDS):
@@ -134,7 +136,7 @@ def _along_travel(
         unmetric = replace(priors, height_free=False)
         fit = solve(points, none, state, unmetric, scale, given=given)
         state, priors = fit.state, _calmed(priors, fit)
-    return state, priors, float(np.sqrt(_covariance(fit)[0, 0]))
+    return fit, priors
 
 
 def _calmed(priors: Priors, fit: Solution) -> Priors:
@@ -160,39 +162,46 @@ def _straight(points: Observations, state: State) -> tuple[Observations, State]:
     )
 
 
-def _with_road(
-    camera: Camera, points: Observations, state: State, priors: Priors, roll_sigma: float
-) -> Mounting:
+def _with_road(camera: Camera, points: Observations, travel: Solution, priors: Priors) -> Mounting:
+    state = travel.state
     scale = _spread(epipolar(points, state)[0])
-    found = find_road(points, state, scale, min(_STEEPEST, 4 * roll_sigma + _SLOPE))
-    if found is None:
-        return _nothing(camera, points, "no road stands out in what it saw")
-    state, kerb = found
+    if scale > _MOST_OFF_PX:
+        doubt = f"points miss their way by {scale:.1f} px; is this its lens, and its pictures?"
+        return _nothing(camera, points, doubt)
+    roadless = _mounting(camera, points, 0, travel, scale, False, _ROADLESS_FLOOR)
+    if not priors.height_free:
+        state = guess_pace(points, state, scale)
+    roll_sigma = float(np.sqrt(_covariance(travel)[0, 0]))
+    seen = find_road(points, state, scale, min(_STEEPEST, 4 * roll_sigma + _SLOPE))
+    if seen is None:
+        return replace(roadless, doubt="no road stands out in what it saw")
+    state, kerb = seen
     for _ in range(_ROUNDS):
         road = points.only(on_road(points, state, scale, kerb))
         if len(road.pair) < _MIN_ROAD_POINTS:
-            return _nothing(camera, points, f"only {len(road.pair)} points of the road are seen")
+            return replace(roadless, doubt=f"only {len(road.pair)} points of the road are seen")
         road_scale = min(_spread(ground(road, state)[0]), _ROUGHEST * scale)
         fit = solve(points, road, state, priors, scale, road_scale)
         state, priors = fit.state, _calmed(priors, fit)
         scale = _spread(epipolar(points, state)[0])
-    mounting = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free)
-    return replace(mounting, doubt=mounting.doubt or _pavement(mounting, road, state))
-
-
-def _pavement(found: Mounting, road: Observations, state: State) -> str | None:
-    """A camera that looks sideways may see nothing but pavement, which is a road to it."""
+    in_lane = _lane_share(road, state) >= _LANE_SHARE
+    floor = _FLOOR if in_lane else _SIDE_FLOOR
+    found = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free, floor)
     low, high = _KERB_M
-    if found.raised_m is None or not low < -found.raised_m < high:
-        return None
+    if found.raised_m is not None and not in_lane and low < -found.raised_m < high:
+        doubt = (
+            f"what it sees lies {-100 * found.raised_m:.0f} cm higher than its file says, and "
+            "little of it in the vehicle's own lane: a pavement?"
+        )
+        return replace(found, doubt=found.doubt or doubt)
+    return found
+
+
+def _lane_share(road: Observations, state: State) -> float:
+    """Share of the road's points in the vehicle's own lane, which is no pavement."""
     rays = road.before @ state.rotation.T
     across = road.place[1] - rays[:, 1] * state.height / rays[:, 2]
-    if (np.abs(across) < _LANE_M).sum() >= _MIN_LANE_POINTS:
-        return None
-    return (
-        f"what it sees lies {-100 * found.raised_m:.0f} cm higher than its file says, and none of "
-        "it in the vehicle's own lane: a pavement?"
-    )
+    return float((np.abs(across) < _LANE_M).mean())
 
 
 def _spread(values: Array) -> float:
@@ -208,19 +217,18 @@ def _mounting(
     fit: Solution,
     scale: float,
     metric: bool,
+    floor: Array,
 ) -> Mounting:
     given = camera.ego_from_camera
     pose = given.copy()
     pose[:3, :3] = fit.state.rotation
     if metric:
         pose[2, 3] = fit.state.height
-    covariance = _covariance(fit) + np.diag(_FLOOR**2)
+    covariance = _covariance(fit) + np.diag(floor**2)
     sigma = np.degrees(np.sqrt(np.diagonal(_by_angles(pose, covariance[:3, :3]))))
     height = float(np.sqrt(covariance[3, 3]) * pose[2, 3]) if metric else None
     turn = np.degrees(angles(pose) - angles(given))
     doubt = None
-    if scale > _MOST_OFF_PX:
-        doubt = f"points miss their way by {scale:.1f} px; is this its lens, and its pictures?"
     for name, value, most in zip(("yaw", "pitch", "roll"), sigma, MOST_UNSURE_DEG, strict=True):
         if not value <= most:
             doubt = f"{name} is open by {value:.1f} degree; drive longer, with more to see"

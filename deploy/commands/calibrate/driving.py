@@ -49,7 +49,7 @@ def show(console: Console, rig: Rig, found: dict[str, "Mounting"], warnings: lis
         table.add_column(heading, justify="right")
     for camera in rig:
         one = found[camera.name]
-        if one.road_points == 0:
+        if not np.isfinite(one.sigma_deg).all():
             table.add_row(camera.name, "-", "-", "-", "-", str(one.pairs), "0")
             continue
         degrees = np.degrees(angles(one.ego_from_camera))
@@ -65,7 +65,7 @@ def show(console: Console, rig: Rig, found: dict[str, "Mounting"], warnings: lis
 
 def figures(one: "Mounting") -> dict[str, object]:
     """One camera's for --json; null where the drive does not show it."""
-    known = one.road_points > 0
+    known = bool(np.isfinite(one.sigma_deg).all())
     return {
         "ego_from_camera": one.ego_from_camera.tolist() if known else None,
         "turn_deg": one.turn_deg.tolist() if known else None,

@@ -40,7 +40,7 @@ def found_camera(given: Camera, found: Mounting) -> Camera:
     return Camera(given.name, given.lens, found.ego_from_camera, given.rate_hz, given.bucket)
 
 
-@pytest.mark.parametrize(("name", "noise"), [("main", 1.0), ("left_pillar", 0.3), ("rear", 1.0)])
+@pytest.mark.parametrize(("name", "noise"), [("main", 1.0), ("left_pillar", 0.3), ("rear", 0.6)])
 def test_errors_are_as_large_as_it_says(name: str, noise: float) -> None:
     """Over drives of few and noisy points, where noise outweighs what is always allowed. A few may
     be too short to say anything."""
@@ -48,7 +48,7 @@ def test_errors_are_as_large_as_it_says(name: str, noise: float) -> None:
     errors = []
     for seed in range(12):
         found = estimate_mounting(
-            true, drive(true, seed=seed, pairs=24, points=110, noise=noise, wrong=0.05)
+            true, drive(true, seed=seed, pairs=30, points=140, noise=noise, wrong=0.05)
         )
         if found.doubt is not None:
             continue
