@@ -45,7 +45,7 @@ _FLOOR = np.array([np.radians(0.2), np.radians(0.04), np.radians(0.05), 0.008])
 of it: roads are not flat, and what is wrong with points in one frame is so in the next."""
 _ROADLESS_FLOOR = np.array([np.radians(2), *_FLOOR[1:]])
 """The same without the road: a vehicle's turning in curves shows little of the first."""
-_SIDE_FLOOR = np.array([np.radians(0.55), *_FLOOR[1:3], 0.025])
+_SIDE_FLOOR = np.array([np.radians(0.55), *_FLOOR[1:3], 0.04])
 """The same for a camera that doesn't see its own lane: beside it are pavements and traffic."""
 _KERB_M, _LANE_M, _LANE_SHARE = (0.05, 0.25), 1.75, 0.2
 """How much higher a pavement lies; how far from its middle a vehicle has road, and the share of
