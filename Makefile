@@ -20,7 +20,7 @@ bench: $(VENV)/runtime.stamp
 # What tests/deploy/loop/test_reference.py compares a run with. Make it anew when the shipped
 # weights change, and look at what changed before: make reference-diff.
 REFERENCE := tests/refs/hw2.mcap
-REFERENCE_RUN := $(BIN)/octoview replay deploy/samples/hw2.mcap --end 0.55 --no-mosaic \
+REFERENCE_RUN := $(BIN)/octoview replay deploy/samples/hw2.mcap --end 0.35 --no-mosaic \
 	--no-images --engine onnxruntime --out out/reference
 
 reference: $(VENV)/runtime.stamp

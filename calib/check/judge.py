@@ -96,7 +96,7 @@ def judge(
     corrected = list(cameras)
     mistakes: list[Alternative] = []
     found, adjusted = _mistake(evidence, corrected)
-    while found is not None and len(mistakes) < len(cameras):
+    while found is not None and _is_new(found, mistakes):
         mistakes.append(found)
         corrected = [found.cameras.get(i, camera) for i, camera in enumerate(corrected)]
         found, adjusted = _mistake(evidence, corrected)
@@ -128,7 +128,7 @@ def judge(
         )
         # What only looks odd is noted where the pictures confirm it.
         said = [replace(f, level=Level.NOTE) if confirmed else f for f in findings[i]]
-        if not said and not confirmed:
+        if not confirmed and all(f.level == Level.NOTE for f in said):
             said.append(_unverified(camera.name in image_sizes))
         partners = {
             other.name: int((agrees & across & evidence.of(j)).sum())
@@ -153,6 +153,14 @@ def judge(
 def _errors(evidence: Evidence, cameras: Sequence[Camera], moves: Array) -> Array:
     poses = np.array([camera.ego_from_camera for camera in cameras])
     return evidence.rays(cameras).errors(poses, moves)
+
+
+def _is_new(found: Alternative, before: Sequence[Alternative]) -> bool:
+    """One mistake a camera, or else the search could go round in circles; three cameras that
+    changed places are put right by two swaps."""
+    if len(found.cameras) == 2:
+        return all(found.cameras.keys() != one.cameras.keys() for one in before)
+    return all(not found.cameras.keys() & one.cameras.keys() for one in before)
 
 
 def _mistake(

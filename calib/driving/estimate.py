@@ -76,15 +76,15 @@ class Mounting:
 
 def estimate_mounting(camera: Camera, pairs: Sequence[FlowPair]) -> Mounting:
     """Where `camera` really looks and how high it is, its given mounting being the first guess:
-    right to about 10 degrees, with its x and y taken as they are.
+    right to about 5 degrees, with its x and y taken as they are.
 
-    Either every pair has its `ego_motion` or none is used. Without, the vehicle's own x axis is
-    taken for its way where it goes straight, and the height stays as given.
+    Where pairs have their `ego_motion`, those without are left out. Where too few have it, the
+    vehicle's own x axis is taken for its way where it goes straight, and the height stays as given.
     """
-    measured = all(pair.ego_motion is not None for pair in pairs)
+    moving = [pair for pair in pairs if pair.ego_motion is not None]
+    measured = len(moving) >= MIN_PAIRS
     priors = _MEASURED if measured else _UNMEASURED
-    if not measured:
-        pairs = [replace(pair, ego_motion=None) for pair in pairs]
+    pairs = moving if measured else [replace(pair, ego_motion=None) for pair in pairs]
     points = observe(camera, pairs)
     pose = camera.ego_from_camera
     state = State(pose[:3, :3], float(pose[2, 3]), points.turns, np.zeros(len(pairs)))

@@ -17,6 +17,7 @@ from typing import Any
 from calib.text_file import write_text
 
 ATTEMPTS = 3
+_INTERRUPTED = 130
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,12 +37,14 @@ class Job:
         return self.out / f"{self.log.stem}-{digest}"
 
     def row(self) -> dict[str, Any] | None:
-        """Its result, if it has one and neither the log nor the model has changed since."""
+        """Its result, if it has one and neither the log nor the model has changed since. What
+        failed is tried again."""
         try:
             row = json.loads((self.folder / "row.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return row if isinstance(row, dict) and row.get("key") == self._key() else None
+        done = isinstance(row, dict) and row.get("key") == self._key() and not row.get("error")
+        return row if done else None
 
     def run(self) -> dict[str, Any]:
         """Its result: the one that is there, or that of a replay now.
@@ -59,6 +62,8 @@ class Job:
             row["attempts"] = attempt
             if process.returncode >= 0:
                 break
+        if process.returncode == _INTERRUPTED:  # Control-C, which all processes get: no result
+            raise KeyboardInterrupt
         if process.returncode == 0:
             report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
             row |= _facts(report)

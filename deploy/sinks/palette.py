@@ -1,7 +1,5 @@
 """Colours of pictures and logs: written here once, RGB 0..255."""
 
-from deploy.loop.frames import Status
-
 Rgb = tuple[int, int, int]
 
 DRIVABLE: Rgb = (46, 196, 160)
@@ -11,12 +9,20 @@ OBJECTS: dict[str, Rgb] = {
     "cyclist": (120, 168, 255),
 }
 OTHER_OBJECT: Rgb = (200, 200, 200)
-STATUS: dict[Status, Rgb] = {
+STATUS: dict[str, Rgb] = {
     "ok": (46, 196, 160),
     "late": (255, 202, 87),
     "frozen": (120, 168, 255),
     "corrupt": (255, 92, 108),
     "missing": (255, 92, 108),
+}
+# What a camera is found to be besides (deploy/health/camera.py).
+STATE: dict[str, Rgb] = {
+    **STATUS,
+    "disconnected": (255, 92, 108),
+    "blind": (176, 124, 255),
+    "out-of-sync": (255, 150, 70),
+    "bad-calibration": (226, 120, 190),
 }
 
 BACKGROUND: Rgb = (13, 17, 23)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from calib.rig import Rig
-from deploy.sinks.palette import OBJECTS, STATUS, Rgb
+from deploy.sinks.palette import OBJECTS, STATE, Rgb
 
 if TYPE_CHECKING:
     from deploy.sinks.replay_page import Tick
@@ -24,7 +24,7 @@ def lanes(ticks: Sequence[Tick], rig: Rig) -> str:
     states = dict.fromkeys(state for tick in ticks for state in tick.states.values())
     legend = "".join(
         f'<li><i style="background:{_css(colour)}"></i>{state}</li>'
-        for state, colour in STATUS.items()
+        for state, colour in STATE.items()
         if state in states
     )
     parts = [
@@ -49,7 +49,7 @@ def _states(ticks: Sequence[Tick], places: Sequence[float], camera: str) -> str:
         members = list(run)
         x, end = places[members[0]], ends[members[-1]]
         width = max(end - x, 1.5)
-        colour = _css(STATUS[state])
+        colour = _css(STATE[state])
         rectangles += (
             f'<rect x="{min(x, _WIDTH - width):.1f}" y="0" width="{width:.1f}" '
             f'height="{_HEIGHT:g}" fill="{colour}"><title>{camera}: {state}</title></rect>'

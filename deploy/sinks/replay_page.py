@@ -83,7 +83,7 @@ class ReplayPage:
             Tick(
                 index=result.frames.index,
                 stamp_ns=stamp,
-                states={name: frame.status for name, frame in result.frames.frames.items()},
+                states={name: _state(result, name) for name in self.rig.names},
                 ms={
                     s: v * 1e3 for s, v in self.timer.current.items() if s not in ("sinks", "tick")
                 },
@@ -192,9 +192,7 @@ class ReplayPage:
         frames = sum(len(tick.states) for tick in self.ticks)
         usable = content["frames"]["usable"]
         unwell = [
-            name
-            for name, states in content["frames"]["states"].items()
-            if any(count for state, count in states.items() if state != "ok")
+            name for name in self.rig.names if any(tick.states[name] != "ok" for tick in self.ticks)
         ]
         tracks = {name: one["tracks"] for name, one in content["objects"].items()}
         dropped = content["clock"]["dropped"]
@@ -233,6 +231,12 @@ class ReplayPage:
                 f"<td>{t:.2f} s</td><td><b>{tick.total_ms:.1f}</b></td>{cells}</tr>"
             )
         return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _state(result: TickResult, name: str) -> str:
+    """What the frame of this tick is; where it is ok, what the camera is found to be."""
+    status = result.frames.frames[name].status
+    return result.health[name].state if status == "ok" and name in result.health else status
 
 
 def _picture(ego: EgoMap) -> str:

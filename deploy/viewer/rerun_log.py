@@ -29,7 +29,7 @@ from deploy.sinks.palette import (
     DRIVABLE,
     GROUND,
     OBJECTS,
-    STATUS,
+    STATE,
     object_colour,
 )
 
@@ -115,8 +115,8 @@ class _Writer:
         )
         for camera in self._rig:
             self._camera(camera)
-            values = list(STATUS)
-            colours = [(*STATUS[state], 255) for state in values]
+            values = list(STATE)
+            colours = [(*STATE[state], 255) for state in values]
             states = rr.StateConfiguration(values=values, labels=values, colors=colours)
             self._log(f"health/{camera.name}", states, static=True)
         for name in OBJECTS:
@@ -152,8 +152,10 @@ class _Writer:
         elif topic == channels.DRIVABLE:
             self._grid(message.decode())
         elif topic == channels.HEALTH:
-            for camera, state in message.decode()["cameras"].items():
-                self._log(f"health/{camera}", self._rr.StateChange(state=state["status"]))
+            for camera, told in message.decode()["cameras"].items():
+                status = told["status"]
+                state = told.get("state", status) if status == "ok" else status
+                self._log(f"health/{camera}", self._rr.StateChange(state=state))
         elif topic == channels.TIMING:
             for stage, milliseconds in message.decode()["milliseconds"].items():
                 self._log(f"latency/{stage}", self._rr.Scalars(milliseconds))

@@ -1,5 +1,7 @@
 """Mountings found from points along a street: near the truth, and as near as they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,11 @@ def test_pictures_of_another_camera_are_never_in_place() -> None:
     left, right = RIG["left_pillar"], RIG["right_pillar"]
     found = estimate_mounting(left, drive(right, pairs=40, points=80))
     assert judge(found).verdict != "ok", found
+
+
+def test_stretches_without_a_pose_are_left_out() -> None:
+    camera = RIG["main"]
+    pairs = drive(camera, pairs=40, points=80)
+    lost = [replace(pair, ego_motion=None) if n % 3 else pair for n, pair in enumerate(pairs)]
+    found = estimate_mounting(camera, lost)
+    assert found.pairs == 14 and found.sigma_height_m is not None

