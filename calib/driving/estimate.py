@@ -23,8 +23,8 @@ from calib.driving.road import find_road, guess_pace, on_road
 from calib.pose import angles
 
 Array = NDArray[np.float64]
-MIN_PAIRS = 8
-_MIN_POINTS, _MIN_ROAD_POINTS = 200, 60
+MIN_PAIRS = 20
+_MIN_POINTS, _MIN_ROAD_POINTS = 500, 200
 _MEASURED = Priors(turn=2e-3, pace=1e-4, height_free=True)
 """Where the log has the vehicle's pose. Cars pitch by about so much between two frames, which
 their odometry may not tell; how much it is in this drive is then taken from the drive."""
@@ -42,6 +42,9 @@ road may slope across it."""
 _FLOOR = np.array([np.radians(0.15), np.radians(0.04), np.radians(0.05), 0.008])
 """What no drive betters, of the turn about the ego frame's x, y and z and of the height in parts
 of it: roads are not flat, and what is wrong with points in one frame is so in the next."""
+_KERB_M, _LANE_M, _MIN_LANE_POINTS = (0.05, 0.25), 1.75, 40
+"""How much higher a pavement lies; how far from its middle a vehicle has road, and how many points
+there show that it is one."""
 _MOST_OFF_PX = 2.0
 """Pixels, one standard deviation, above which the points can't be explained by any mounting."""
 _BLOCKS = 25
@@ -166,7 +169,23 @@ def _with_road(
         fit = solve(points, road, state, priors, scale, road_scale)
         state, priors = fit.state, _calmed(priors, fit)
         scale = _spread(epipolar(points, state)[0])
-    return _mounting(camera, points, len(road.pair), fit, scale, priors.height_free)
+    found = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free)
+    return replace(found, doubt=found.doubt or _pavement(found, road, state))
+
+
+def _pavement(found: Mounting, road: Observations, state: State) -> str | None:
+    """A camera that looks sideways may see nothing but pavement, which is a road to it."""
+    low, high = _KERB_M
+    if found.raised_m is None or not low < -found.raised_m < high:
+        return None
+    rays = road.before @ state.rotation.T
+    across = road.place[1] - rays[:, 1] * state.height / rays[:, 2]
+    if (np.abs(across) < _LANE_M).sum() >= _MIN_LANE_POINTS:
+        return None
+    return (
+        f"what it sees lies {-100 * found.raised_m:.0f} cm higher than its file says, and none of "
+        "it in the vehicle's own lane: a pavement?"
+    )
 
 
 def _spread(values: Array) -> float:

@@ -58,13 +58,13 @@ class PairTracker:
             began, picture, place = first
             fresh = 0 < stamp_s - began <= _PATIENCE_S
             if fresh and (place is None) == (world_from_ego is None):
-                self._next_s = max(began + self._every_s, stamp_s)
+                self._next_s = began + self._every_s
                 motion = None
                 if place is not None and world_from_ego is not None:
                     motion = invert(place) @ world_from_ego
                 before, after = follow(self._camera, picture, grey, motion, self._points)
                 pair = FlowPair(began, before, after, motion)
-                if self._every_s == 0:  # one pair's second frame is the next one's first
+                if stamp_s >= self._next_s:  # the second frame is the next pair's first
                     self._first = (stamp_s, grey, world_from_ego)
                 return pair
         self._first = (stamp_s, grey, world_from_ego)
