@@ -169,8 +169,8 @@ def _with_road(
         fit = solve(points, road, state, priors, scale, road_scale)
         state, priors = fit.state, _calmed(priors, fit)
         scale = _spread(epipolar(points, state)[0])
-    found = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free)
-    return replace(found, doubt=found.doubt or _pavement(found, road, state))
+    mounting = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free)
+    return replace(mounting, doubt=mounting.doubt or _pavement(mounting, road, state))
 
 
 def _pavement(found: Mounting, road: Observations, state: State) -> str | None:
