@@ -31,7 +31,7 @@ from calib.check.units import read_as_radians
 
 Array = NDArray[np.float64]
 TURN_BAD = 1.0
-"""Degrees of yaw or pitch by which a camera is certainly wrong; right ones stay below 0.6."""
+"""Degrees of yaw or pitch by which a camera is certainly wrong; right ones stayed below 0.65."""
 _ROLL_BAD = 2.0
 _SYSTEMATIC = 0.2
 """Degrees that right cameras seem to be off, however many matches there are: cameras that are not
