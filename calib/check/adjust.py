@@ -100,10 +100,13 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         x, value = x + step, moved
         if gain < 1e-5 * cost:
             break
+    moves = moves_of(motions, x.reshape(-1, 3)[n:])
     inverse = _among_cameras(np.asarray(np.linalg.inv(normal), np.float64), n)
     blocks = np.array([inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] for i in range(n)])
-    turns = x.reshape(-1, 3)
-    return Adjustment(turns[:n], blocks, moves_of(motions, turns[n:]))
+    turns = x.reshape(-1, 3)[:n].copy()
+    if n >= _SEVERAL:  # what all share is no mistake of one: see _among_cameras
+        turns[:, 0] -= np.median(turns[:, 0])
+    return Adjustment(turns, blocks, moves)
 
 
 def _among_cameras(covariance: Array, n: int) -> Array:
