@@ -27,7 +27,7 @@ Infer = Callable[[Scene, Lookup], NDArray[np.float32]]
 Engines = Mapping[str, Callable[[Path], Infer]]
 
 # Largest difference of a logit, and least for a change that must show.
-LIMIT, LEAST = 2e-3, 5e-2
+LIMIT, LEAST = 2e-3, 5e-3
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _STEP = 1e-6
 @dataclass(frozen=True)
 class Adjustment:
     """`turns` (cameras, 3): rotation vectors in the ego frame, radians, by which each camera must
-    be turned; `sigmas` (cameras, 3, 3) their covariance; `moves` (motions + 1, 4, 4), the last
+    be turned; `covariances` (cameras, 3, 3) of them; `moves` (motions + 1, 4, 4), the last
     the identity."""
 
     turns: Array
@@ -77,18 +77,13 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
     for _ in range(_ITERATIONS):
         weight = 1 / (1 + (value**2).sum(axis=1))
         normal, gradient = np.diag(prior**-2), x / prior**2
-        slopes = {}
-        for column in range(len(x)):
+        slopes = np.zeros((*value.shape, len(x)))
+        for column in range(3 * n if fixed else 0, len(x)):
             rows = _touched(rays, column // 3, n)
-            if not len(rows) or (fixed and column < 3 * n):
-                continue
             step = np.zeros(len(x))
             step[column] = _STEP
-            slopes[column] = (rows, (errors(x + step, rows) - value[rows]) / _STEP)
-        full = np.zeros((*value.shape, len(x)))
-        for column, (rows, slope) in slopes.items():
-            full[rows, :, column] = slope
-        flat = full.reshape(-1, len(x))
+            slopes[rows, :, column] = (errors(x + step, rows) - value[rows]) / _STEP
+        flat = slopes.reshape(-1, len(x))
         weighted = np.repeat(weight, value.shape[1])[:, None] * flat
         normal = normal + weighted.T @ flat
         gradient = gradient + weighted.T @ value.ravel()
@@ -105,10 +100,13 @@ def adjust(evidence: Evidence, cameras: Sequence[Camera], fixed: bool = False) -
         x, value = x + step, moved
         if gain < 1e-5 * cost:
             break
+    moves = moves_of(motions, x.reshape(-1, 3)[n:])
     inverse = _among_cameras(np.asarray(np.linalg.inv(normal), np.float64), n)
     blocks = np.array([inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] for i in range(n)])
-    turns = x.reshape(-1, 3)
-    return Adjustment(turns[:n], blocks, moves_of(motions, turns[n:]))
+    turns = x.reshape(-1, 3)[:n].copy()
+    if n >= _SEVERAL:  # what all share is no mistake of one: see _among_cameras
+        turns[:, 0] -= np.median(turns[:, 0])
+    return Adjustment(turns, blocks, moves)
 
 
 def _among_cameras(covariance: Array, n: int) -> Array:

@@ -18,6 +18,8 @@ AGREES = np.radians(0.75)
 """From this error on a match does not agree at all."""
 _SCALES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 4, 4 / 3, 3 / 2, 2, 3, 4)
 """Between the usual sizes of images."""
+_FOCAL = (0.05, 0.10, 0.15)
+"""Shares by which a focal length may be too long or too short."""
 TURNED = "turned"
 """The fault without a name."""
 _TRIES = 800
@@ -80,6 +82,12 @@ def _other_lenses(lens: Lens) -> Iterator[tuple[Lens, str]]:
             replace(resized, width=lens.width, height=lens.height),
             f"its lens is of images {1 / scale:.3g} times the size",
         )
+    for share in _FOCAL:
+        for factor, word in ((1 + share, "long"), (1 - share, "short")):
+            yield (
+                replace(lens, fx=lens.fx / factor, fy=lens.fy / factor),
+                f"its focal length is about {share:.0%} too {word}",
+            )
 
 
 def model_fault(right: Lens) -> str:

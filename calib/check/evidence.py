@@ -19,7 +19,7 @@ from calib.lens import Lens
 Array = NDArray[np.float64]
 _PIXEL = 0.5
 """Pixels of a reduced picture (features.py) by which a good match is off."""
-_STEP = np.radians(0.1)
+_OUT_OF_STEP = np.radians(0.1)
 """By how much two cameras are off beside that, because their shutters are not quite in step."""
 USUAL = 3.0
 """Metres that most points are away at least."""
@@ -107,8 +107,8 @@ class Evidence:
         for i, camera in enumerate(cameras):
             from_a[self.a == i], from_b[self.b == i] = self._rays_of(i, camera.lens)
         pixel = np.array([_PIXEL * max(1, c.lens.width / LONG_SIDE) / c.lens.fx for c in cameras])
-        step = np.where(self.moving, 0, _STEP)
-        sigma = np.sqrt(pixel[self.a] ** 2 + pixel[self.b] ** 2 + step**2)
+        apart = np.where(self.moving, 0, _OUT_OF_STEP)
+        sigma = np.sqrt(pixel[self.a] ** 2 + pixel[self.b] ** 2 + apart**2)
         rays = Rays(self.a, self.b, self.motion, from_a, from_b, sigma)
         return rays if rows is None else rays.taken(rows)
 

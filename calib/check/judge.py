@@ -31,7 +31,7 @@ from calib.check.units import read_as_radians
 
 Array = NDArray[np.float64]
 TURN_BAD = 1.0
-"""Degrees of yaw or pitch by which a camera is certainly wrong; right ones stay below 0.6."""
+"""Degrees of yaw or pitch by which a camera is certainly wrong; right ones stayed below 0.65."""
 _ROLL_BAD = 2.0
 _SYSTEMATIC = 0.2
 """Degrees that right cameras seem to be off, however many matches there are: cameras that are not
@@ -96,7 +96,7 @@ def judge(
     corrected = list(cameras)
     mistakes: list[Alternative] = []
     found, adjusted = _mistake(evidence, corrected)
-    while found is not None and len(mistakes) < len(cameras):
+    while found is not None and _is_new(found, mistakes):
         mistakes.append(found)
         corrected = [found.cameras.get(i, camera) for i, camera in enumerate(corrected)]
         found, adjusted = _mistake(evidence, corrected)
@@ -128,7 +128,7 @@ def judge(
         )
         # What only looks odd is noted where the pictures confirm it.
         said = [replace(f, level=Level.NOTE) if confirmed else f for f in findings[i]]
-        if not said and not confirmed:
+        if not confirmed and all(f.level == Level.NOTE for f in said):
             said.append(_unverified(camera.name in image_sizes))
         partners = {
             other.name: int((agrees & across & evidence.of(j)).sum())
@@ -155,6 +155,14 @@ def _errors(evidence: Evidence, cameras: Sequence[Camera], moves: Array) -> Arra
     return evidence.rays(cameras).errors(poses, moves)
 
 
+def _is_new(found: Alternative, before: Sequence[Alternative]) -> bool:
+    """One mistake a camera, or else the search could go round in circles; three cameras that
+    changed places are put right by two swaps."""
+    if len(found.cameras) == 2:
+        return all(found.cameras.keys() != one.cameras.keys() for one in before)
+    return all(not found.cameras.keys() & one.cameras.keys() for one in before)
+
+
 def _mistake(
     evidence: Evidence, cameras: Sequence[Camera]
 ) -> tuple[Alternative | None, Adjustment]:
@@ -164,7 +172,7 @@ def _mistake(
     hides a mistake, or looks like one.
     """
     adjusted = adjust(evidence, cameras)
-    base = _turned(cameras, adjusted)
+    base = _turned(cameras, adjusted, _LARGE_TURN)
     worth = _worth(evidence, cameras, adjusted)
     tried = []
     for one in _promising(evidence, cameras, base, adjusted.moves):
@@ -209,7 +217,8 @@ def _promising(
 
 def _worth(evidence: Evidence, cameras: Sequence[Camera], adjusted: Adjustment) -> float:
     """Matches that agree, less what cameras cost that must be turned for it."""
-    agreeing = agreement(_errors(evidence, _turned(cameras, adjusted), adjusted.moves)).sum()
+    turned = _turned(cameras, adjusted, _LARGE_TURN)
+    agreeing = agreement(_errors(evidence, turned, adjusted.moves)).sum()
     wrong = np.degrees(np.linalg.norm(adjusted.turns, axis=1)) > TURN_BAD
     return float(agreeing - _LEAST_GAIN * wrong.sum())
 
@@ -239,9 +248,13 @@ def _angle(a: Camera, b: Camera) -> float:
     return float(np.degrees(np.linalg.norm(cv2.Rodrigues(turn)[0])))
 
 
-def _turned(cameras: Sequence[Camera], adjusted: Adjustment) -> list[Camera]:
+def _turned(cameras: Sequence[Camera], adjusted: Adjustment, most: float = np.inf) -> list[Camera]:
+    """Those that need more than `most` degrees stay: so large a turn is a mistake to be found."""
     turned = []
     for camera, turn in zip(cameras, adjusted.turns, strict=True):
+        if np.degrees(np.linalg.norm(turn)) > most:
+            turned.append(camera)
+            continue
         pose = camera.ego_from_camera.copy()
         pose[:3, :3] = cv2.Rodrigues(turn)[0] @ pose[:3, :3]
         turned.append(replace(camera, ego_from_camera=pose))

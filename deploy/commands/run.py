@@ -13,6 +13,7 @@ from rich.console import Console
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.health.mounting import MountingWatch
 from deploy.loop.engine import AUTO, load_engine, shipped_model
 from deploy.loop.live import LiveLoop, Options
 from deploy.loop.pipeline import TickResult
@@ -52,6 +53,12 @@ def run(
             metavar="PORT", min=0, max=65535, help="Serve Prometheus on this port of 127.0.0.1."
         ),
     ] = None,
+    watch_mounting: Annotated[
+        bool,
+        typer.Option(
+            "--watch-mounting", help="Take a camera off the map whose mounting has moved."
+        ),
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run the network on live cameras and put them together in one map.
@@ -66,7 +73,8 @@ def run(
     opened = open_run(config, rate)
     network = load_engine(model or shipped_model(), engine=engine)
     limits = Limits(file_mb, file_minutes, keep_gb)
-    loop = LiveLoop(opened, network, Options(record, limits, metrics))
+    watch = MountingWatch(opened.rig) if watch_mounting else None
+    loop = LiveLoop(opened, network, Options(record, limits, metrics, watch))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     if seconds is not None:

@@ -85,25 +85,25 @@ class Surround:
         self._lookup = rig_lookup(rig.cameras, model, self.spec)
         size, stride = canvas(rig.cameras, model), model.output_stride
         rows, columns = size.height // stride, size.width // stride
-        self._shape = (len(rig), len(model.scene_classes), rows, columns)
+        self._scene = np.zeros((len(rig), len(model.scene_classes), rows, columns), np.float32)
 
     def see(self, cameras: Mapping[str, CameraResult]) -> SurroundMap | None:
         """The grid of one tick from the cameras that have a result; None if none has.
 
         Raises EngineError when the runtime fails.
         """
-        scene = np.zeros(self._shape, np.float32)
         absent = []
         for place, name in enumerate(self._names):
             logits = cameras[name].logits if name in cameras else None
             if logits is None:
                 absent.append(place)
+                self._scene[place] = 0
             else:
-                scene[place, :, : logits.shape[1], : logits.shape[2]] = logits
+                self._scene[place, :, : logits.shape[1], : logits.shape[2]] = logits
         if len(absent) == len(self._names):
             return None
         lookup = self._lookup.without(absent)
-        inputs = dict(zip((t.name for t in self.spec.inputs), (scene, lookup), strict=True))
+        inputs = dict(zip((t.name for t in self.spec.inputs), (self._scene, lookup), strict=True))
         try:
             (found,) = self._session.run([self.spec.output.name], inputs)
         except Exception as error:  # as above

@@ -22,6 +22,8 @@ from perception.surround.spec import SurroundSpec
 
 # Half of the rounds are looked up with a calibration wrong by this, as real ones are.
 CALIBRATION_ERROR_DEG = 0.4
+# Of what is kept on disk: another one when the look-up changes.
+_FORMAT = b"2"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ExampleMaker:
         self._predict = Predictor(network)
         self._spec = spec
         self._head = SurroundHead(spec)
-        facts = weights.read_bytes() + spec.to_json().encode()
+        facts = _FORMAT + weights.read_bytes() + spec.to_json().encode()
         self._name = f"seen_{hashlib.sha256(facts).hexdigest()[:12]}.npz"
 
     def __call__(self, folder: Path) -> Example:

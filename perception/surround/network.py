@@ -49,8 +49,10 @@ class SurroundHead(nn.Module):
         """Probability of each group at each look: (looks, groups, heights, rows, columns). Has no
         parameters."""
         heights, (rows, columns) = len(self.spec.heights), self.spec.shape
-        groups = F.conv2d(scene.softmax(dim=1), self.groups).transpose(0, 1)
-        stacked = groups.flatten(1, 2)[None]  # 1, groups, cameras * height, width
+        # Softmax and the sums over each group in one: half the time of a softmax over channels.
+        likelihood = (scene - scene.amax(dim=1, keepdim=True)).exp()
+        sums = F.conv2d(likelihood, self.groups).transpose(0, 1)
+        stacked = (sums[:-1] / sums[-1:]).flatten(1, 2)[None]  # 1, groups, cameras * height, width
         places = lookup[..., :2].reshape(1, -1, columns, 2)
         seen = F.grid_sample(stacked, places, padding_mode="border", align_corners=False)
         seen = seen.reshape(len(self.spec.groups), -1, heights, rows, columns)
@@ -81,8 +83,10 @@ def _enlarged(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _groups(spec: SurroundSpec) -> Tensor:
-    """(groups, scene classes, 1, 1): 1 where the class is of the group."""
-    rows = [[float(name in group) for name in spec.scene_classes] for group in spec.groups]
+    """(groups + 1, scene classes, 1, 1): 1 where the class is of the group, and of the last, which
+    is all classes."""
+    groups = (*spec.groups, spec.scene_classes)
+    rows = [[float(name in group) for name in spec.scene_classes] for group in groups]
     return torch.tensor(rows)[..., None, None]
 
 

@@ -91,6 +91,11 @@ def of_size(camera: Camera, scale: float) -> Camera:
     return replace(camera, lens=replace(other, width=lens.width, height=lens.height))
 
 
+def longer(camera: Camera, factor: float) -> Camera:
+    lens = camera.lens
+    return replace(camera, lens=replace(lens, fx=factor * lens.fx, fy=factor * lens.fy))
+
+
 def of_other_model(camera: Camera) -> Camera:
     lens = camera.lens
     kind = "fisheye" if lens.model == "pinhole" else "pinhole"

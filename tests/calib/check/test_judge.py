@@ -57,9 +57,10 @@ def test_two_degrees_of_yaw_are_found_and_measured(
     [
         ("left_pillar", scenes.inverted, "transform is in the wrong direction"),
         ("wide", lambda c: scenes.of_size(c, 0.5), "images 0.5 times the size"),
+        ("wide", lambda c: scenes.longer(c, 1.1), "focal length is about 10% too long"),
+        ("left_pillar", lambda c: scenes.longer(c, 0.95), "focal length is about 5% too short"),
         ("rear", scenes.of_other_model, "is a fisheye, given as a pinhole"),
         ("main", scenes.of_other_model, "is a pinhole, given as a fisheye"),
-        ("left_pillar", scenes.of_other_model, "is a pinhole, given as a fisheye"),
         (
             "rear",
             lambda c: scenes.degrees_for_radians(c, 180, -10, 0),
@@ -99,6 +100,10 @@ def test_what_nothing_confirms_is_doubtful_and_never_good() -> None:
     verdict = judge(Evidence(scenes.NAMES, [], []), TRUE, SIZES)
     assert wrong(verdict) == set(scenes.NAMES) and verdict.level == Level.DOUBTFUL
     assert "not verified" in verdict.cameras["main"].findings[0].text
+    # A note on its name does not hide that.
+    backwards = [replace(scenes.yawed(TRUE[2], 180), name="left_front")]
+    verdict = judge(Evidence(["left_front"], [], []), backwards, {"left_front": (640, 480)})
+    assert verdict.level == Level.DOUBTFUL
     # A single camera of a car that stands: its matches agree with any calibration.
     alone = scenes.evidence(TRUE[:1], speed=0)
     assert judge(alone, TRUE[:1], SIZES).level == Level.DOUBTFUL

@@ -26,10 +26,12 @@ def octoview(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 def write_log(path: Path, truth: bool) -> None:
-    """One grey picture of one small camera; a true road and a true vehicle."""
+    """One picture of one small camera; a true road and a true vehicle."""
     camera = load_rig("hw2")["main"]
     small = replace(camera, lens=camera.lens.resized(320, 240), bucket="small")
-    _, data = cv2.imencode(".png", np.full((240, 320, 3), 90, np.uint8))
+    # Blocks with edges: a camera that shows none is blind, and kept off every map.
+    blocks = np.random.default_rng(0).integers(20, 220, (24, 32, 3), np.uint8)
+    _, data = cv2.imencode(".png", np.kron(blocks, np.ones((10, 10, 1), np.uint8)))
     pose = np.eye(4)
     pose[:3, 3] = 20, 0, 0.8
     with LogWriter(path) as log:
