@@ -29,7 +29,7 @@ def ticks() -> list[TickResult]:
     film = Film(TRUE)
     results = []
     for number in range(FRAMES):
-        image, stamp_ns = film.frame(station(number)), number * 100_000_000
+        image, stamp_ns = film.frame(station(number)), number * 500_000_000
         frames = {n: Frame(n, "ok", stamp_ns, image) for n in ("true", "turned")}
         ego = EgoMap.__new__(EgoMap)  # the watch does not look at the map
         results.append(TickResult(FrameSet(number, stamp_ns, frames), {}, ego, frozenset()))
@@ -59,7 +59,7 @@ def test_a_turned_camera_is_named_when_judged_so_twice(ticks: list[TickResult]) 
 
 def test_a_car_that_stands_tells_nothing(ticks: list[TickResult]) -> None:
     standing = [
-        replace(ticks[0], frames=replace(ticks[0].frames, index=n, stamp_ns=n * 100_000_000))
+        replace(ticks[0], frames=replace(ticks[0].frames, index=n, stamp_ns=n * 500_000_000))
         for n in range(FRAMES)
     ]
     assert watched(standing, 6) == {}
