@@ -47,6 +47,8 @@ _ROADLESS_FLOOR = np.array([np.radians(2), *_FLOOR[1:]])
 """The same without the road: a vehicle's turning in curves shows little of the first."""
 _SIDE_FLOOR = np.array([np.radians(0.55), *_FLOOR[1:3], 0.04])
 """The same for a camera that doesn't see its own lane: beside it are pavements and traffic."""
+_UNMEASURED_FLOOR = np.array([0, 0, np.radians(0.25), 0])
+"""Beside these without poses: nearly straight is not straight, and a bend turns all in one way."""
 _KERB_M, _LANE_M, _LANE_SHARE = (0.05, 0.25), 1.75, 0.2
 """How much higher a pavement lies; how far from its middle a vehicle has road, and the share of
 the points that must be there."""
@@ -168,8 +170,9 @@ def _with_road(camera: Camera, points: Observations, travel: Solution, priors: P
     if scale > _MOST_OFF_PX:
         doubt = f"points miss their way by {scale:.1f} px; is this its lens, and its pictures?"
         return _nothing(camera, points, doubt)
-    roadless = _mounting(camera, points, 0, travel, scale, False, _ROADLESS_FLOOR)
-    if not priors.height_free:
+    measured = priors.height_free
+    roadless = _mounting(camera, points, 0, travel, scale, False, measured, _ROADLESS_FLOOR)
+    if not measured:
         state = guess_pace(points, state, scale)
     roll_sigma = float(np.sqrt(_covariance(travel)[0, 0]))
     seen = find_road(points, state, scale, min(_STEEPEST, 4 * roll_sigma + _SLOPE))
@@ -186,7 +189,7 @@ def _with_road(camera: Camera, points: Observations, travel: Solution, priors: P
         scale = _spread(epipolar(points, state)[0])
     in_lane = _lane_share(road, state) >= _LANE_SHARE
     floor = _FLOOR if in_lane else _SIDE_FLOOR
-    found = _mounting(camera, points, len(road.pair), fit, scale, priors.height_free, floor)
+    found = _mounting(camera, points, len(road.pair), fit, scale, measured, measured, floor)
     low, high = _KERB_M
     if found.raised_m is not None and not in_lane and low < -found.raised_m < high:
         doubt = (
@@ -217,6 +220,7 @@ def _mounting(
     fit: Solution,
     scale: float,
     metric: bool,
+    measured: bool,
     floor: Array,
 ) -> Mounting:
     given = camera.ego_from_camera
@@ -224,6 +228,8 @@ def _mounting(
     pose[:3, :3] = fit.state.rotation
     if metric:
         pose[2, 3] = fit.state.height
+    if not measured:
+        floor = np.hypot(floor, _UNMEASURED_FLOOR)
     covariance = _covariance(fit) + np.diag(floor**2)
     sigma = np.degrees(np.sqrt(np.diagonal(_by_angles(pose, covariance[:3, :3]))))
     height = float(np.sqrt(covariance[3, 3]) * pose[2, 3]) if metric else None
