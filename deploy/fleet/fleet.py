@@ -1,8 +1,10 @@
 """All logs of a fleet: what is done is kept, the rest goes to workers, one table comes out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from deploy.errors import DeployError, LogError
@@ -37,9 +39,10 @@ def run_fleet(
     jobs = [Job(p, out.resolve(), model.resolve(), engine) for p in _distinct(logs)]
     rows: dict[Path, Row] = {}
     source = _on_processes(jobs, workers) if ray_address is None else _on_ray(jobs, ray_address)
-    for job, row in source:
-        rows[job.log] = row
-        progress(row)
+    with closing(source):  # at once, also when Control-C comes in `progress`
+        for job, row in source:
+            rows[job.log] = row
+            progress(row)
     return _write_table(parquet, [rows[job.log] for job in jobs], out / TABLE)
 
 
@@ -48,18 +51,20 @@ def _distinct(logs: Sequence[Path]) -> list[Path]:
     return sorted({path.resolve() for path in logs})
 
 
-def _on_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Row]]:
+def _on_processes(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Row], None, None]:
     """Each log in a process of its own, `workers` at a time; threads only wait for them."""
+    ended = Event()
     with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(job.run): job for job in jobs}
+        running = {pool.submit(job.run, ended): job for job in jobs}
         try:
             for done in as_completed(running):
                 yield running[done], done.result()
         finally:  # Control-C: no new ones
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _on_ray(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, Row]]:
+def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], None, None]:
     try:
         import ray
     except ImportError as error:

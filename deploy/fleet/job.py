@@ -12,12 +12,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from calib.text_file import write_text
 
 ATTEMPTS = 3
 _INTERRUPTED = 130
+_GRACE_S = 0.5
+"""How long a replay that failed waits for the word that the fleet has been ended."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,8 +49,9 @@ class Job:
         done = isinstance(row, dict) and row.get("key") == self._key() and not row.get("error")
         return row if done else None
 
-    def run(self) -> dict[str, Any]:
-        """Its result: the one that is there, or that of a replay now.
+    def run(self, ended: Event | None = None) -> dict[str, Any]:
+        """Its result: the one that is there, or that of a replay now. `ended` is set when the fleet
+        has been ended.
 
         A process that dies (killed, out of memory) is started again, ATTEMPTS times in all. What
         can't be replayed gives a row with the reason in `error`.
@@ -60,9 +64,13 @@ class Job:
         for attempt in range(1, ATTEMPTS + 1):
             process = self._replay()
             row["attempts"] = attempt
+            # Control-C reaches the fleet and all replays; one that is just starting can end by it
+            # in many ways, none of which is a result.
+            if process.returncode and ended is not None and ended.wait(_GRACE_S):
+                raise KeyboardInterrupt
             if process.returncode >= 0:
                 break
-        if process.returncode == _INTERRUPTED:  # Control-C, which all processes get: no result
+        if process.returncode == _INTERRUPTED:
             raise KeyboardInterrupt
         if process.returncode == 0:
             report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
