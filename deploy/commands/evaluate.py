@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.engine_name import EngineName
 from deploy.commands.evaluate_map import evaluate_map
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.report_file import ReportFile
 from deploy.loop.engine import load_engine, shipped_model
 from deploy.loop.runtimes import REFERENCE
+from export.tensorrt_file import SUFFIX
 from perception.data.camvid import CamVid
 from perception.data.dataset import Dataset, open_dataset
 from perception.data.idd_lite import IddLite, Part
@@ -42,6 +44,7 @@ def camvid(
     path: Folder,
     split: Annotated[str, typer.Option(help="Folder of the images within PATH.")] = "val",
     model: Model = None,
+    engine: EngineName = REFERENCE,
     json_file: JsonFile = None,
     report: ReportFile = None,
 ) -> None:
@@ -49,7 +52,7 @@ def camvid(
 
     Example: octoview evaluate camvid CamVid --split val --json scores.json
     """
-    _score(CamVid(path / split), model, json_file, report)
+    _score(CamVid(path / split), model, engine, json_file, report)
 
 
 @app.command("idd-lite")
@@ -59,6 +62,7 @@ def idd_lite(
         Part, typer.Option(help="val holds a tenth of the drives, train the others.")
     ] = "all",
     model: Model = None,
+    engine: EngineName = REFERENCE,
     json_file: JsonFile = None,
     report: ReportFile = None,
 ) -> None:
@@ -66,24 +70,29 @@ def idd_lite(
 
     Example: octoview evaluate idd-lite idd_lite --split val --report idd.html
     """
-    _score(IddLite(path, split), model, json_file, report)
+    _score(IddLite(path, split), model, engine, json_file, report)
 
 
 @app.command()
 def sim(
-    path: Folder, model: Model = None, json_file: JsonFile = None, report: ReportFile = None
+    path: Folder,
+    model: Model = None,
+    engine: EngineName = REFERENCE,
+    json_file: JsonFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Score on a folder of rendered views.
 
     Example: octoview evaluate sim views/test --model runs/nano/weights.safetensors
     """
-    _score(Synthetic(path), model, json_file, report)
+    _score(Synthetic(path), model, engine, json_file, report)
 
 
 @app.command()
 def data(
     dataset: Annotated[str, typer.Argument(help="NAME:PATH, as `octoview train --data` takes.")],
     model: Model = None,
+    engine: EngineName = REFERENCE,
     json_file: JsonFile = None,
     report: ReportFile = None,
 ) -> None:
@@ -91,13 +100,14 @@ def data(
 
     Example: octoview evaluate data sim:views/test --report sim.html
     """
-    _score(open_dataset(dataset), model, json_file, report)
+    _score(open_dataset(dataset), model, engine, json_file, report)
 
 
 @dataclass(frozen=True)
 class _Loaded:
     """A model that is ready to be scored."""
 
+    engine: str  # runtime, version and device
     predict: "Predict"
     spec: ModelSpec
     trained_on: str | None
@@ -105,7 +115,11 @@ class _Loaded:
 
 
 def _score(
-    dataset: Dataset, model: Path | None, json_file: Path | None, report: Path | None
+    dataset: Dataset,
+    model: Path | None,
+    engine: str,
+    json_file: Path | None,
+    report: Path | None,
 ) -> None:
     try:
         from perception.evaluate import evaluate, fingerprints_in
@@ -118,7 +132,7 @@ def _score(
     from perception.report.gallery import Gallery
 
     model = model or shipped_model()
-    loaded = _load(model)
+    loaded = _load(model, engine)
     gallery = Gallery(dataset, loaded.spec) if report else None
     with Ticker(f"evaluating {dataset.name}", len(dataset), "image") as ticker:
         scores = evaluate(
@@ -129,11 +143,17 @@ def _score(
             trained_on=fingerprints_in(loaded.trained_on),
             watch=gallery,
         )
-    _print(scores, loaded.cost, model)
+    _print(scores, loaded, model)
     cost = loaded.cost.to_json(scores.images_by_bucket)
     write_json(
         json_file,
-        {"model": model.name, "preset": loaded.spec.preset, **cost, **scores.to_json()},
+        {
+            "model": model.name,
+            "preset": loaded.spec.preset,
+            "engine": loaded.engine,
+            **cost,
+            **scores.to_json(),
+        },
     )
     if report:
         title = f"{model.name} on {scores.dataset}"
@@ -141,15 +161,25 @@ def _score(
         print(f"wrote {report}")
 
 
-def _load(model: Path) -> _Loaded:
-    """Weights run in torch, everything else in the engine that fits it."""
+def _load(model: Path, engine: str) -> _Loaded:
+    """Weights run in torch, ONNX files in the engine named."""
+    if model.suffix == SUFFIX:
+        raise PerceptionError(
+            f"{model}: an engine file does not say what it costs; give the .onnx that it was built "
+            "from, and --engine"
+        )
     if model.suffix != ".safetensors":
         from perception.cost import cost_of_onnx
 
-        engine = load_engine(model, engine=REFERENCE)
-        trained_on = engine.metadata.get(TRAINED_ON_KEY)
-        return _Loaded(engine.infer, engine.spec, trained_on, cost_of_onnx(model, engine.spec))
+        loaded = load_engine(model, engine=engine)
+        trained_on = loaded.metadata.get(TRAINED_ON_KEY)
+        cost = cost_of_onnx(model, loaded.spec)
+        return _Loaded(loaded.name, loaded.infer, loaded.spec, trained_on, cost)
+    if engine != REFERENCE:
+        raise PerceptionError(f"--engine {engine}: {model} runs in torch; export it to .onnx first")
     try:
+        import torch
+
         from perception.checkpoint import load_network, load_tensors
         from perception.cost import cost_of_network
         from perception.predict import Predictor
@@ -160,12 +190,14 @@ def _load(model: Path) -> _Loaded:
 
     network, spec = load_network(model)
     _, header = load_tensors(model)
-    return _Loaded(Predictor(network), spec, header.get(TRAINED_ON_KEY), cost_of_network(network))
+    trained_on = header.get(TRAINED_ON_KEY)
+    name = f"torch {torch.__version__} CPU"
+    return _Loaded(name, Predictor(network), spec, trained_on, cost_of_network(network))
 
 
-def _print(scores: "Scores", cost: "Cost", model: Path) -> None:
+def _print(scores: "Scores", loaded: _Loaded, model: Path) -> None:
     console = Console()
-    console.print(_main_table(scores, cost, model), _scene_slices(scores))
+    console.print(_main_table(scores, loaded, model), _scene_slices(scores))
     if scores.boxes != "none":
         console.print(_object_slices(scores))
     if scores.trained_on_checked:
@@ -179,14 +211,15 @@ def _print(scores: "Scores", cost: "Cost", model: Path) -> None:
         )
 
 
-def _main_table(scores: "Scores", cost: "Cost", model: Path) -> Table:
+def _main_table(scores: "Scores", loaded: _Loaded, model: Path) -> Table:
     from perception.evaluate import TALL_PX
 
     table = Table(title=f"{model.name} on {scores.dataset}, {scores.images} images")
     table.add_column("measure")
     table.add_column("value", justify="right")
-    gmac = cost.gmac_per_image(scores.images_by_bucket)
-    table.add_row("parameters", f"{cost.parameters / 1e6:.2f} M")
+    gmac = loaded.cost.gmac_per_image(scores.images_by_bucket)
+    table.add_row("engine", loaded.engine)
+    table.add_row("parameters", f"{loaded.cost.parameters / 1e6:.2f} M")
     table.add_row("operations an image", f"{gmac:.2f} GMAC = {2 * gmac:.2f} GFLOP")
     table.add_section()
     boxes = f"({scores.boxes} boxes)"

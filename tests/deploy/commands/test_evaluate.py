@@ -78,6 +78,24 @@ def test_sim_lists_the_cameras(evaluate: Octoview, model: Path) -> None:
     assert set(_content("f.json")["slices"]["camera"]) == {"main", "left_pillar"}
 
 
+def test_the_engine_is_told(evaluate: Octoview, model: Path, weights: Path) -> None:
+    for given, name in ((model, "onnxruntime"), (weights, "torch")):
+        done = evaluate("camvid", ".", "--model", given, "--json", "f.json")
+        assert re.fullmatch(rf"{name} \d\S+ CPU", engine := _content("f.json")["engine"])
+        assert engine in done.out
+
+
+def test_another_engine_scores_alike(evaluate: Octoview, model: Path) -> None:
+    pytest.importorskip("openvino")
+    scores = []
+    for engine in ("onnxruntime", "openvino"):
+        done = evaluate("camvid", ".", "--model", model, "--engine", engine, "--json", "f.json")
+        assert done.code == 0, done.err
+        scores.append(_content("f.json"))
+        assert scores[-1]["engine"].startswith(engine)
+    assert scores[0]["mean_iou"] == pytest.approx(scores[1]["mean_iou"], abs=0.002) != 0
+
+
 def test_any_dataset_by_name_and_path(evaluate: Octoview, model: Path) -> None:
     write_synthetic(Path("sim"))
     for arguments, file in ((("data", "sim:sim"), "a.json"), (("sim", "sim"), "b.json")):
@@ -175,6 +193,12 @@ def test_onnx_models_need_no_torch(tmp_path: Path, model: Path) -> None:
         (["camvid", ".", "--model", "none.onnx"], "none.onnx: no such model"),
         (["camvid", ".", "--model", "none.safetensors"], "none.safetensors: no such checkpoint"),
         (["camvid", ".", "--report", "val"], "--report val: is no .html file"),
+        (["camvid", ".", "--engine", "magic"], "--engine magic: unknown; choose auto,"),
+        (["camvid", ".", "--model", "mine.engine"], "give the .onnx that it was built from"),
+        (
+            ["camvid", ".", "--model", "mine.safetensors", "--engine", "openvino"],
+            "--engine openvino: mine.safetensors runs in torch; export it to .onnx first",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
