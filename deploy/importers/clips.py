@@ -4,6 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from calib.lens import Lens
@@ -73,4 +74,5 @@ def _pictures(
                     f" {lens.width}x{lens.height}; calibrate for the size of the video"
                 )
             # Files with times that run backwards exist; a stamp can't be before the log.
-            yield Picture(camera, max(0, clip.start_ns + time_ns), to_jpeg(image), "jpeg")
+            stamp_ns = max(0, clip.start_ns + time_ns)
+            yield Picture(camera, stamp_ns, partial(to_jpeg, image), "jpeg")
