@@ -65,6 +65,9 @@ def replay(
         str | None, typer.Option(help="Names of the cameras to play, such as main,rear.")
     ] = None,
     engine: EngineName = AUTO,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the engine, on a CPU; a core each by default.")
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +117,7 @@ def replay(
             images=images,
             html=html,
             engine=engine,
+            threads=threads,
             faults=[parse_injection(text) for text in fault or ()],
             surround=surround,
             part=part,

@@ -9,9 +9,12 @@ from typing import Any
 
 from deploy.errors import DeployError, LogError
 from deploy.fleet.job import ATTEMPTS, Job
+from deploy.loop.machine import physical_cores
 
 Row = dict[str, Any]
 TABLE = "fleet.parquet"
+_RAY_CPUS = 1
+"""Of the cluster's processors for a log, and threads of its engine."""
 
 
 def run_fleet(
@@ -29,14 +32,15 @@ def run_fleet(
     Started again after an end of any kind it goes on: logs that have a row are not run again,
     unless they, the model or the engine have changed. With `ray_address` the work goes to that
     Ray cluster ("local" starts one here); its machines must see `logs` and `out` under the same
-    paths.
+    paths. Processes here share the cores out among their engines.
 
     Raises LogError without logs, DeployError for a package or folder that is missing.
     """
     if not logs:
         raise LogError("no log matches; quote the pattern, such as 'drives/**/*.mcap'")
     parquet = _pyarrow()
-    jobs = [Job(p, out.resolve(), model.resolve(), engine) for p in _distinct(logs)]
+    threads = max(1, physical_cores() // workers) if ray_address is None else _RAY_CPUS
+    jobs = [Job(p, out.resolve(), model.resolve(), engine, threads) for p in _distinct(logs)]
     rows: dict[Path, Row] = {}
     source = _on_processes(jobs, workers) if ray_address is None else _on_ray(jobs, ray_address)
     with closing(source):  # at once, also when Control-C comes in `progress`
@@ -75,12 +79,19 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
         reason = " ".join(str(error).split())[:200]
         raise DeployError(f"--ray {address}: no cluster there ({reason})") from error
     try:
-        run = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(Job.run)
+        run = ray.remote(num_cpus=_RAY_CPUS, max_retries=ATTEMPTS - 1)(Job.run)
         waiting = {run.remote(job): job for job in jobs}
         while waiting:
             done, _ = ray.wait(list(waiting))
             for one in done:
-                yield waiting.pop(one), ray.get(one)
+                job = waiting.pop(one)
+                try:
+                    yield job, ray.get(one)
+                except ray.exceptions.RayTaskError as error:
+                    yield job, job.failed(f"{type(error.cause).__name__}: {error.cause}")
+                except ray.exceptions.RayError as error:
+                    reason = str(error).strip().splitlines()[0]
+                    yield job, job.failed(f"its Ray worker was lost, {ATTEMPTS} times ({reason})")
     finally:
         ray.shutdown()
 
