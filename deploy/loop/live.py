@@ -17,6 +17,7 @@ from deploy.loop.frames import EncodedSet
 from deploy.loop.guard import GuardedEngine
 from deploy.loop.inbox import Inbox
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.surround import Surround
 from deploy.loop.timing import StageTimer
 from deploy.sinks.recorder import Limits, Recorder
 from deploy.sources.config import Run
@@ -31,12 +32,14 @@ CalibrationCheck = Callable[[TickResult], Mapping[str, str]]
 @dataclass(frozen=True)
 class Options:
     """`record`: folder for logs. `metrics_port`: for Prometheus, on the loopback interface; None
-    opens no socket. `calibration`: asked after every tick, its answer holds in the next."""
+    opens no socket. `calibration`: asked after every tick, its answer holds in the next.
+    `surround`: a learned head to run beside the map."""
 
     record: Path | None = None
     limits: Limits = field(default_factory=Limits)
     metrics_port: int | None = None
     calibration: CalibrationCheck | None = None
+    surround: Surround | None = None
 
 
 class LiveLoop:
@@ -47,7 +50,9 @@ class LiveLoop:
         self._options = options or Options()
         self._engine = GuardedEngine(engine)
         self._timer = StageTimer()
-        self._pipeline = Pipeline(run.rig, self._engine, self._timer, keep_going=True)
+        self._pipeline = Pipeline(
+            run.rig, self._engine, self._timer, surround=self._options.surround, keep_going=True
+        )
         self._inbox = Inbox(run.rig, run.clock)
         self._feeds = [Feed(source, self._inbox) for source in run.sources]
         self._monitor = SystemMonitor(run.deadline_ms, Probe(self._options.record))

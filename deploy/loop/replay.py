@@ -68,7 +68,7 @@ def replay(
     head = Surround(surround, rig, network.spec, threads) if surround else None
     timer = StageTimer()
     injected = inject(faults, rig, network, playback.images())
-    pipeline = Pipeline(rig, injected.engine, timer, keep_going=bool(faults))
+    pipeline = Pipeline(rig, injected.engine, timer, surround=head, keep_going=bool(faults))
     report = Report(rig, network, timer)
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
@@ -82,9 +82,6 @@ def replay(
                 stack.enter_context(sink)
             for encoded in injected.watch(clock.pace(join_frames(injected.images, rig))):
                 result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
-                if head:
-                    with timer.stage("surround"):
-                        result = replace(result, surround=head.see(result.fit_cameras))
                 if clock.name == "real":
                     result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):
