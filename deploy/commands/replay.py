@@ -20,6 +20,7 @@ from deploy.commands.report_file import HtmlFile
 from deploy.commands.surround_file import SurroundFile
 from deploy.faults.injection import parse_injection
 from deploy.faults.table import FAULTS
+from deploy.health.history import unwell
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.controls import HELP, Controls
 from deploy.loop.engine import shipped_model
@@ -128,6 +129,8 @@ def replay(
     console.print(tables(content))
     for name, note in content["frames"]["first_unusable"].items():
         console.print(f"{name}: first unusable frame: {note}", highlight=False, soft_wrap=True)
+    for line in unwell(content["health"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if content["log"]["truncated"]:
         console.print(f"{log} is cut off; it was read up to the cut", highlight=False)
     write_json(json_file, content)

@@ -14,6 +14,7 @@ from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
 from deploy.commands.surround_file import SurroundFile
+from deploy.health.history import unwell
 from deploy.health.mounting import MountingWatch
 from deploy.loop.engine import AUTO, load_engine, shipped_model
 from deploy.loop.live import LiveLoop, Options
@@ -102,6 +103,8 @@ def run(
         f"{counts['failed']} ticks failed, {summary['deadline_misses']} deadlines missed",
         highlight=False,
     )
+    for line in unwell(summary["health"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if record is not None:
         console.print(
             f"recorded {summary['recorded_mib']:.1f} MiB into {record}, "

@@ -1,5 +1,7 @@
 """All logs of a fleet: what is done is kept, the rest goes to workers, one table comes out."""
 
+import logging
+import socket
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -15,6 +17,7 @@ Row = dict[str, Any]
 TABLE = "fleet.parquet"
 _RAY_CPUS = 1
 """Of the cluster's processors for a log, and threads of its engine."""
+_ANSWER_S = 5.0
 
 
 def run_fleet(
@@ -74,8 +77,9 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
     except ImportError as error:
         raise DeployError("--ray needs the package ray; install octoview[ray]") from error
     try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DeployError(f"--ray {address}: no cluster there ({reason})") from error
     try:
@@ -94,6 +98,13 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
                     yield job, job.failed(f"its Ray worker was lost, {ATTEMPTS} times ({reason})")
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError when nobody answers at HOST:PORT, which Ray would try for minutes."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
 
 
 def _pyarrow() -> Any:

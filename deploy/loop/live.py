@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.health.history import HealthHistory
 from deploy.health.metrics import MetricsServer
 from deploy.health.probe import Probe
 from deploy.health.system import Recording, SystemMonitor
@@ -58,6 +59,7 @@ class LiveLoop:
         self._monitor = SystemMonitor(run.deadline_ms, Probe(self._options.record))
         self._stopped = threading.Event()
         self._newest: TickResult | None = None
+        self._health = HealthHistory()
         self._broken = ""  # what was thrown in the tick before
         self._bad_calibration: Mapping[str, str] = {}
         self.ticks = self.failed_ticks = 0
@@ -120,6 +122,7 @@ class LiveLoop:
             )
             result = replace(result, stages_ms=stages, system=system)
             self._newest, self._broken = result, ""
+            self._health.add(result.health)
             if recorder is not None:
                 recorder.write(result)
             if self._options.calibration is not None:
@@ -156,6 +159,7 @@ class LiveLoop:
             "deadline_misses": self._monitor.missed,
             "images": dict(self._inbox.received),
             "states": {n: h.state for n, h in newest.health.items()} if newest else {},
+            "health": self._health.content,
             "latency_ms": self._timer.summary(),
             "recorded_mib": recorder.state.written_mib if recorder else 0.0,
             "not_recorded_ticks": recorder.state.dropped if recorder else 0,

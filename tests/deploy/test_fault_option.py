@@ -40,6 +40,7 @@ def test_the_same_fault_gives_the_same_bytes(
         fault = ("--fault", "black:main,narrow@0.02-0.06", "--fault", "jitter:rear")
         done = octoview(log, "--model", model, "--out", tmp_path / name, "--no-mosaic", *fault)
         assert done.code == 0, done.err
+        assert "main: blind in 2 of 4 ticks (dark: nothing is brighter" in done.out
     one, other = ((tmp_path / n / "perception.mcap").read_bytes() for n in "ab")
     assert one == other
 

@@ -178,6 +178,15 @@ def test_a_log_that_can_not_be_replayed_has_its_row(
     assert done.code == 2 and "no log matches" in done.err
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:nothing"])
+def test_an_address_without_a_cluster_is_said_at_once(
+    logs: list[Path], model: Path, tmp_path: Path, address: str
+) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(DeployError, match=f"--ray {address}: no cluster there"):
+        fleet(logs, tmp_path / "out", model, ray_address=address)
+
+
 def test_packages_that_are_missing_are_named(
     logs: list[Path], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

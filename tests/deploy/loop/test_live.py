@@ -233,6 +233,8 @@ def test_a_source_that_breaks_is_named_and_its_neighbours_go_on(
     assert "/dev/video7" in results[-1].health["rear"].note
     assert all({"main", "left_pillar"} == set(r.cameras) for r in results)
     assert summary["states"]["main"] == "ok"
+    assert summary["health"]["rear"]["ticks"] == {"disconnected": 4}
+    assert summary["health"]["main"] == {"ticks": {"ok": 4}, "reasons": {}}
 
 
 def test_more_than_can_be_served_is_dropped_counted_and_the_newest_is_served(

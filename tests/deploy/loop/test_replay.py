@@ -152,6 +152,7 @@ def test_trouble_is_counted_and_told(
     assert states["narrow"]["frozen"] == 1 and states["wide"]["late"] == 1
     assert states["main"]["ok"] == 4
     assert "3000 bytes" in report["frames"]["first_unusable"]["rear"]
+    assert report["health"]["main"] == {"ticks": {"ok": 4}, "reasons": {}}
 
 
 def test_a_log_that_was_cut_off_is_replayed_up_to_the_cut(
