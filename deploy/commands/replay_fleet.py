@@ -26,6 +26,10 @@ def replay_fleet(
     workers: Annotated[
         int, typer.Option(min=1, help="Logs at a time, a process each; a core each by default.")
     ] = physical_cores(),
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each engine; by default the workers share the cores out."),
+    ] = None,
     ray: Annotated[
         str | None, typer.Option(help="Address of a Ray cluster, instead of processes here.")
     ] = None,
@@ -54,6 +58,7 @@ def replay_fleet(
             model or shipped_model(),
             engine=engine,
             workers=workers,
+            threads=threads,
             ray_address=ray,
             progress=progress,
         )

@@ -15,8 +15,6 @@ from deploy.loop.machine import physical_cores
 
 Row = dict[str, Any]
 TABLE = "fleet.parquet"
-_RAY_CPUS = 1
-"""Of the cluster's processors for a log, and threads of its engine."""
 _ANSWER_S = 5.0
 
 
@@ -27,6 +25,7 @@ def run_fleet(
     *,
     engine: str,
     workers: int,
+    threads: int | None = None,
     ray_address: str | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Path:
@@ -35,14 +34,16 @@ def run_fleet(
     Started again after an end of any kind it goes on: logs that have a row are not run again,
     unless they, the model or the engine have changed. With `ray_address` the work goes to that
     Ray cluster ("local" starts one here); its machines must see `logs` and `out` under the same
-    paths. Processes here share the cores out among their engines.
+    paths. `threads`: of the engine for each log; without, processes here share the cores out, and
+    a log takes one processor of the cluster.
 
     Raises LogError without logs, DeployError for a package or folder that is missing.
     """
     if not logs:
         raise LogError("no log matches; quote the pattern, such as 'drives/**/*.mcap'")
     parquet = _pyarrow()
-    threads = max(1, physical_cores() // workers) if ray_address is None else _RAY_CPUS
+    if threads is None:
+        threads = max(1, physical_cores() // workers) if ray_address is None else 1
     jobs = [Job(p, out.resolve(), model.resolve(), engine, threads) for p in _distinct(logs)]
     rows: dict[Path, Row] = {}
     source = _on_processes(jobs, workers) if ray_address is None else _on_ray(jobs, ray_address)
@@ -83,8 +84,8 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
         reason = " ".join(str(error).split())[:200]
         raise DeployError(f"--ray {address}: no cluster there ({reason})") from error
     try:
-        run = ray.remote(num_cpus=_RAY_CPUS, max_retries=ATTEMPTS - 1)(Job.run)
-        waiting = {run.remote(job): job for job in jobs}
+        run = ray.remote(max_retries=ATTEMPTS - 1)(Job.run)
+        waiting = {run.options(num_cpus=job.threads).remote(job): job for job in jobs}
         while waiting:
             done, _ = ray.wait(list(waiting))
             for one in done:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -63,6 +64,7 @@ class Job:
         if done is not None:
             return done
         row = self._empty_row()
+        began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, ATTEMPTS + 1):
             for left in self.folder.glob(".replay-*"):  # by one that was killed
@@ -77,6 +79,7 @@ class Job:
                 break
         if process.returncode == _INTERRUPTED:
             raise KeyboardInterrupt
+        row["worker_seconds"] = round(time.monotonic() - began, 3)
         if process.returncode == 0:
             report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
             row |= _facts(report)
