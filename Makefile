@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench reference reference-diff soak fleet-scaling faults jetson-test native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak overload fleet-scaling faults jetson-test native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -34,6 +34,10 @@ reference-diff: $(VENV)/runtime.stamp
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
+
+# Cameras that deliver more than the machine can serve; two minutes.
+overload: $(VENV)/runtime.stamp
+	PYTHONPATH=. $(BIN)/python tests/soak/overload.py
 
 # What a log costs with one worker and with as many as there are cores; minutes.
 fleet-scaling: $(VENV)/dev.stamp
