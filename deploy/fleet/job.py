@@ -149,7 +149,8 @@ def _facts(report: dict[str, Any]) -> dict[str, Any]:
         facts[f"frames_{state}"] = sum(one.get(state, 0) for one in states)
     for one in report["health"].values():
         for state, ticks in one["ticks"].items():
-            facts[f"ticks_{state}"] = facts.get(f"ticks_{state}", 0) + ticks
+            column = f"ticks_{state.replace(' ', '_')}"
+            facts[column] = facts.get(column, 0) + ticks
     for name in ("p50", "p90", "p99", "max"):
         facts[f"tick_ms_{name}"] = report["latency_ms"]["tick"][name]
     for label, counts in report["objects"].items():

@@ -122,7 +122,7 @@ class LiveLoop:
             )
             result = replace(result, stages_ms=stages, system=system)
             self._newest, self._broken = result, ""
-            self._health.add(result.health)
+            self._health.add(result.health, result.failed)
             if recorder is not None:
                 recorder.write(result)
             if self._options.calibration is not None:

@@ -48,7 +48,7 @@ class Report:
             self.states[name][frame.status] += 1
             if frame.status == "corrupt":
                 self.notes.setdefault(name, frame.note)
-        self._health.add(result.health)
+        self._health.add(result.health, result.failed)
         for camera in result.cameras.values():
             self._detections.update(detection.label for detection in camera.objects)
         self._objects.update(thing.label for thing in result.ego.objects)

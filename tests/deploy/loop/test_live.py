@@ -70,6 +70,7 @@ def drive(
     rig: Rig, engine: Engine, stage: Stage, options: Options | None = None
 ) -> tuple[list[TickResult], LiveLoop, dict]:
     loop = LiveLoop(Run(rig, [stage], stage._clock, 100.0), engine, options)
+    loop._inbox._wait_s = 0.2  # on a busy machine the stage takes its time from camera to camera
     results = []
 
     def done(result: TickResult) -> None:
