@@ -102,6 +102,7 @@ def test_an_import_that_was_ended_leaves_no_log_and_goes_on(
         _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
     assert b"Traceback" not in err and not out.exists() and part.exists()
+    assert (b"o.mcap is not whole; the same command goes on" in err) == (end == signal.SIGINT)
     assert octoview(*command[1:]).code == 0
     assert octoview("teslacam", event, tmp_path / "whole.mcap").code == 0
     assert out.read_bytes() == (tmp_path / "whole.mcap").read_bytes()
