@@ -24,8 +24,9 @@ def replay_fleet(
     ] = None,
     engine: EngineName = AUTO,
     workers: Annotated[
-        int, typer.Option(min=1, help="Logs at a time, a process each; a core each by default.")
-    ] = physical_cores(),
+        int | None,
+        typer.Option(min=1, help="Logs at a time, a process each; a core each by default."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Of each engine; by default the workers share the cores out."),
@@ -57,7 +58,7 @@ def replay_fleet(
             out,
             model or shipped_model(),
             engine=engine,
-            workers=workers,
+            workers=workers or physical_cores(),
             threads=threads,
             ray_address=ray,
             progress=progress,

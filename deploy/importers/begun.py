@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from google.protobuf.message import DecodeError
 
 from deploy.errors import LogError
 from deploy.log.index import open_log, read_block, read_index
@@ -62,19 +63,20 @@ class Begun:
 
 
 def _images(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Topic, stamp and bytes in file order, up to the cut; none where there is no log."""
+    """Topic, stamp and bytes in file order, up to the cut or the first that is none; nothing where
+    there is no log."""
     try:
         index = read_index(path)
     except LogError:
         return
-    topics = {
-        number: channel.topic
-        for number, channel in index.channels.items()
-        if index.schemas[channel.schema_id].name == IMAGE_SCHEMA
-    }
+    schemas = {number for number, one in index.schemas.items() if one.name == IMAGE_SCHEMA}
+    topics = {n: one.topic for n, one in index.channels.items() if one.schema_id in schemas}
     with open_log(path) as stream:
         for block in sorted(index.blocks, key=lambda block: block.offset):
             for message in read_block(stream, path, block):
                 if topic := topics.get(message.channel_id):
-                    image = CompressedImage.FromString(message.data)
+                    try:
+                        image = CompressedImage.FromString(message.data)
+                    except DecodeError:
+                        return
                     yield topic, message.log_time, image.data

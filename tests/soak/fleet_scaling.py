@@ -22,7 +22,7 @@ from typing import Any
 from deploy.loop.machine import physical_cores
 
 
-def measure(logs: int, sample: Path, workers: int, ray: bool) -> dict[str, Any]:
+def measure(pool: str, logs: int, sample: Path, workers: int) -> dict[str, Any]:
     """Replay `logs` copies of `sample` on `workers` workers."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -30,7 +30,7 @@ def measure(logs: int, sample: Path, workers: int, ray: bool) -> dict[str, Any]:
             shutil.copy(sample, folder / f"{number}.mcap")
         command = [sys.executable, "-m", "deploy.cli", "replay", "fleet", f"{folder}/*.mcap"]
         command += ["--out", str(folder / "out"), "--threads", "1"]
-        command += ["--ray", "local"] if ray else ["--workers", str(workers)]
+        command += ["--ray", "local"] if pool == "ray" else ["--workers", str(workers)]
         environment = os.environ | {"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": workers})}
         began = time.monotonic()
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -39,7 +39,7 @@ def measure(logs: int, sample: Path, workers: int, ray: bool) -> dict[str, Any]:
     costs = [row["worker_seconds"] for row in rows]
     assert len(costs) == logs and not any(row["error"] for row in rows)
     return {
-        "pool": "ray" if ray else "local",
+        "pool": pool,
         "workers": workers,
         "logs": logs,
         "ticks": rows[0]["ticks"],
@@ -51,15 +51,16 @@ def measure(logs: int, sample: Path, workers: int, ray: bool) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    found_here = ["local", *(["ray"] if importlib.util.find_spec("ray") else [])]
+    parser.add_argument("--pools", nargs="+", choices=["local", "ray"], default=found_here)
     parser.add_argument("--logs", type=int, default=4)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, physical_cores()])
     parser.add_argument("--sample", type=Path, default=Path("deploy/samples/hw2.mcap"))
     options = parser.parse_args()
-    pools = [False, True] if importlib.util.find_spec("ray") else [False]
-    for ray in pools:
+    for pool in options.pools:
         first = None
         for workers in options.workers:
-            found = measure(options.logs, options.sample, workers, ray)
+            found = measure(pool, options.logs, options.sample, workers)
             first = first or found
             for what in ("cost_per_log_s", "tick_ms"):
                 found[f"{what}_over_first"] = round(found[what] / first[what], 3)
