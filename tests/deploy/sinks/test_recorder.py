@@ -92,9 +92,10 @@ def test_a_power_cut_costs_what_was_not_yet_synced(
     fdatasync, fsync = os.fdatasync, os.fsync
 
     def data_synced(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
         fdatasync(descriptor)
         log = Path(f"/proc/self/fd/{descriptor}").readlink()
-        synced.append((log, os.fstat(descriptor).st_size))
+        synced.append((log, size))
 
     def name_synced(descriptor: int) -> None:
         fsync(descriptor)
