@@ -35,6 +35,15 @@ reference-diff: $(VENV)/runtime.stamp
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
 
+.PHONY: overload fleet-scaling
+# Cameras that deliver more than the machine can serve; two minutes.
+overload: $(VENV)/runtime.stamp
+	PYTHONPATH=. $(BIN)/python tests/soak/overload.py
+
+# What a log costs with one worker and with as many as there are cores; minutes.
+fleet-scaling: $(VENV)/dev.stamp
+	PYTHONPATH=. $(BIN)/python tests/soak/fleet_scaling.py
+
 # Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
 faults: $(VENV)/runtime.stamp
 	$(BIN)/python -m deploy.faults.suite --seeds 25

@@ -1,6 +1,8 @@
 """`octoview import`: other recordings made into logs."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +18,7 @@ from deploy.importers.dgp import import_dgp
 from deploy.importers.kitti import import_kitti
 from deploy.importers.nuscenes import import_nuscenes
 from deploy.importers.openpilot import import_openpilot
+from deploy.importers.recording import Progress
 from deploy.importers.rosbag import import_rosbag
 from deploy.importers.teslacam import import_teslacam
 from deploy.log.frame_tree import BASE_LINK
@@ -35,8 +38,8 @@ def dgp(
 
     Example: octoview import dgp dgp_scene real.mcap
     """
-    with Ticker(f"importing {scene.name}", None, "image") as ticker:
-        images = import_dgp(scene, out, _share(ticker))
+    with _importing(scene.name, "image", out) as progress:
+        images = import_dgp(scene, out, progress)
     print(f"wrote {out}: {images} images")
 
 
@@ -71,8 +74,8 @@ def video(
     """
     named = _named(videos)
     placed = _rig(rig)
-    with Ticker(f"importing {len(named)} videos", None, "frame") as ticker:
-        summary = video_importer.import_videos(named, out, _share(ticker), placed, hfov)
+    with _importing(f"{len(named)} videos", "frame", out) as progress:
+        summary = video_importer.import_videos(named, out, progress, placed, hfov)
     _print_videos(summary)
     print(f"wrote {out}")
 
@@ -92,8 +95,8 @@ def teslacam(
 
     Example: octoview import teslacam SavedClips/2024-05-01_17-30-00 drive.mcap
     """
-    with Ticker(f"importing {folder.name}", None, "frame") as ticker:
-        done = import_teslacam(folder, out, _share(ticker), _rig(rig))
+    with _importing(folder.name, "frame", out) as progress:
+        done = import_teslacam(folder, out, progress, _rig(rig))
     _print_videos(done.videos)
     for gap in done.gaps:
         after = datetime.fromtimestamp(gap.stamp_ns / 1e9, timezone.utc)  # as in the file names
@@ -119,8 +122,8 @@ def openpilot(
 
     Example: octoview import openpilot 2024-05-01--17-30-00 drive.mcap
     """
-    with Ticker(f"importing {folder.name}", None, "frame") as ticker:
-        _print_videos(import_openpilot(folder, out, _share(ticker), _rig(rig)))
+    with _importing(folder.name, "frame", out) as progress:
+        _print_videos(import_openpilot(folder, out, progress, _rig(rig)))
     print(f"wrote {out}")
 
 
@@ -141,8 +144,8 @@ def rosbag(
 
     Example: octoview import rosbag drive.bag drive.mcap
     """
-    with Ticker(f"importing {bag.name}", None, "image") as ticker:
-        done = import_rosbag(bag, out, _share(ticker), _rig(rig), base)
+    with _importing(bag.name, "image", out) as progress:
+        done = import_rosbag(bag, out, progress, _rig(rig), base)
     for camera, images in done.images.items():
         print(f"{camera}: {images} images")
     for name, reason in done.left_out.items():
@@ -163,8 +166,8 @@ def nuscenes(
 
     Example: octoview import nuscenes /data/nuscenes drive.mcap --scene scene-0061
     """
-    with Ticker(f"importing {scene or folder.name}", None, "image") as ticker:
-        images = import_nuscenes(folder, out, _share(ticker), scene, version)
+    with _importing(scene or folder.name, "image", out) as progress:
+        images = import_nuscenes(folder, out, progress, scene, version)
     print(f"wrote {out}: {images} images")
 
 
@@ -182,8 +185,8 @@ def kitti(
 
     Example: octoview import kitti 2011_09_26/2011_09_26_drive_0001_sync drive.mcap
     """
-    with Ticker(f"importing {drive.name}", None, "image") as ticker:
-        images = import_kitti(drive, out, _share(ticker), calib)
+    with _importing(drive.name, "image", out) as progress:
+        images = import_kitti(drive, out, progress, calib)
     print(f"wrote {out}: {images} images")
 
 
@@ -197,9 +200,18 @@ def _print_videos(summary: VideoSummary) -> None:
         print(f"{camera}: {images} images" + (f", {lost} damaged and left out" if lost else ""))
 
 
-def _share(ticker: Ticker) -> Callable[[int, int], None]:
-    """Progress callback; the total is 0 where nobody knows it."""
-    return lambda done, total: ticker.advance_to(done, f"{done / total:.0%}" if total else "")
+@contextmanager
+def _importing(name: str, unit: str, out: Path) -> Iterator[Progress]:
+    """Progress of an import into `out`; says how it goes on when it is interrupted."""
+    with Ticker(f"importing {name}", None, unit) as ticker:
+        try:
+            yield lambda done, total: ticker.advance_to(
+                done, f"{done / total:.0%}" if total else ""
+            )
+        except KeyboardInterrupt:
+            if out.with_name(f"{out.name}.part").exists():
+                print(f"octoview: {out} is not whole; the same command goes on", file=sys.stderr)
+            raise
 
 
 def _named(videos: list[str]) -> dict[str, Path]:

@@ -20,6 +20,7 @@ from deploy.commands.report_file import HtmlFile
 from deploy.commands.surround_file import SurroundFile
 from deploy.faults.injection import parse_injection
 from deploy.faults.table import FAULTS
+from deploy.health.history import unwell
 from deploy.loop.clock import LockstepClock, RealTimeClock
 from deploy.loop.controls import HELP, Controls
 from deploy.loop.engine import shipped_model
@@ -65,6 +66,9 @@ def replay(
         str | None, typer.Option(help="Names of the cameras to play, such as main,rear.")
     ] = None,
     engine: EngineName = AUTO,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the engine, on a CPU; a core each by default.")
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +118,7 @@ def replay(
             images=images,
             html=html,
             engine=engine,
+            threads=threads,
             faults=[parse_injection(text) for text in fault or ()],
             surround=surround,
             part=part,
@@ -124,6 +129,8 @@ def replay(
     console.print(tables(content))
     for name, note in content["frames"]["first_unusable"].items():
         console.print(f"{name}: first unusable frame: {note}", highlight=False, soft_wrap=True)
+    for line in unwell(content["health"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if content["log"]["truncated"]:
         console.print(f"{log} is cut off; it was read up to the cut", highlight=False)
     write_json(json_file, content)

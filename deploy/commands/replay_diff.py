@@ -86,18 +86,17 @@ def _tolerance(text: str) -> tuple[str, float]:
 
 
 def _table(fields: list[FieldDifference]) -> Table:
-    table = Table(title="Fields that differ", title_justify="left")
-    for heading in ("topic", "field", "beyond", "largest", "may differ by", "first"):
-        right = heading in ("beyond", "largest", "may differ by")
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    table = Table(title="Fields that differ", title_justify="left", show_lines=True)
+    table.add_column("field, and its first difference", overflow="fold")
+    for heading in ("beyond", "largest", "allowed"):
+        table.add_column(heading, justify="right")
     for one in fields:
+        first = f"\n  {one.first}" if one.first else ""
         table.add_row(
-            one.topic,
-            escape(one.name),  # a list's brackets are no markup
+            escape(f"{one.topic} {one.name}{first}"),  # a list's brackets are no markup
             f"{one.beyond} of {one.compared}",
             f"{one.largest:.3g}",
             f"{one.tolerance:g}",
-            escape(one.first),
         )
     return table
 

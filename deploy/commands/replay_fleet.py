@@ -1,6 +1,5 @@
 """`octoview replay fleet`: many logs, one table."""
 
-import os
 from glob import iglob
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from deploy.commands.engine_name import EngineName
 from deploy.commands.progress import Ticker
 from deploy.fleet.fleet import run_fleet
 from deploy.loop.engine import AUTO, shipped_model
+from deploy.loop.machine import physical_cores
 
 
 def replay_fleet(
@@ -23,9 +23,14 @@ def replay_fleet(
         Path | None, typer.Option(help="ONNX file; the shipped nano.onnx by default.")
     ] = None,
     engine: EngineName = AUTO,
-    workers: Annotated[int, typer.Option(min=1, help="Logs at a time, a process each.")] = max(
-        1, (os.cpu_count() or 2) // 2
-    ),
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Logs at a time, a process each; a core each by default."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each engine; by default the workers share the cores out."),
+    ] = None,
     ray: Annotated[
         str | None, typer.Option(help="Address of a Ray cluster, instead of processes here.")
     ] = None,
@@ -53,7 +58,8 @@ def replay_fleet(
             out,
             model or shipped_model(),
             engine=engine,
-            workers=workers,
+            workers=workers or physical_cores(),
+            threads=threads,
             ray_address=ray,
             progress=progress,
         )

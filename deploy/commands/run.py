@@ -13,10 +13,13 @@ from rich.console import Console
 from deploy.commands.engine_name import EngineName
 from deploy.commands.json_file import JsonFile, write_json
 from deploy.commands.progress import Ticker
+from deploy.commands.surround_file import SurroundFile
+from deploy.health.history import unwell
 from deploy.health.mounting import MountingWatch
 from deploy.loop.engine import AUTO, load_engine, shipped_model
 from deploy.loop.live import LiveLoop, Options
 from deploy.loop.pipeline import TickResult
+from deploy.loop.surround import Surround
 from deploy.sinks.recorder import Limits
 from deploy.sinks.report import latency_table
 from deploy.sources.config import open_run
@@ -59,6 +62,7 @@ def run(
             "--watch-mounting", help="Take a camera off the map whose mounting has moved."
         ),
     ] = False,
+    surround: SurroundFile = None,
     json_file: JsonFile = None,
 ) -> None:
     """Run the network on live cameras and put them together in one map.
@@ -74,7 +78,8 @@ def run(
     network = load_engine(model or shipped_model(), engine=engine)
     limits = Limits(file_mb, file_minutes, keep_gb)
     watch = MountingWatch(opened.rig) if watch_mounting else None
-    loop = LiveLoop(opened, network, Options(record, limits, metrics, watch))
+    head = Surround(surround, opened.rig, network.spec) if surround else None
+    loop = LiveLoop(opened, network, Options(record, limits, metrics, watch, head))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     if seconds is not None:
@@ -98,6 +103,8 @@ def run(
         f"{counts['failed']} ticks failed, {summary['deadline_misses']} deadlines missed",
         highlight=False,
     )
+    for line in unwell(summary["health"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if record is not None:
         console.print(
             f"recorded {summary['recorded_mib']:.1f} MiB into {record}, "

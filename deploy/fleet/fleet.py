@@ -1,5 +1,7 @@
 """All logs of a fleet: what is done is kept, the rest goes to workers, one table comes out."""
 
+import logging
+import socket
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -9,9 +11,11 @@ from typing import Any
 
 from deploy.errors import DeployError, LogError
 from deploy.fleet.job import ATTEMPTS, Job
+from deploy.loop.machine import physical_cores
 
 Row = dict[str, Any]
 TABLE = "fleet.parquet"
+_ANSWER_S = 5.0
 
 
 def run_fleet(
@@ -21,6 +25,7 @@ def run_fleet(
     *,
     engine: str,
     workers: int,
+    threads: int | None = None,
     ray_address: str | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Path:
@@ -29,14 +34,17 @@ def run_fleet(
     Started again after an end of any kind it goes on: logs that have a row are not run again,
     unless they, the model or the engine have changed. With `ray_address` the work goes to that
     Ray cluster ("local" starts one here); its machines must see `logs` and `out` under the same
-    paths.
+    paths. `threads`: of the engine for each log; without, processes here share the cores out, and
+    a log takes one processor of the cluster.
 
     Raises LogError without logs, DeployError for a package or folder that is missing.
     """
     if not logs:
         raise LogError("no log matches; quote the pattern, such as 'drives/**/*.mcap'")
     parquet = _pyarrow()
-    jobs = [Job(p, out.resolve(), model.resolve(), engine) for p in _distinct(logs)]
+    if threads is None:
+        threads = max(1, physical_cores() // workers) if ray_address is None else 1
+    jobs = [Job(p, out.resolve(), model.resolve(), engine, threads) for p in _distinct(logs)]
     rows: dict[Path, Row] = {}
     source = _on_processes(jobs, workers) if ray_address is None else _on_ray(jobs, ray_address)
     with closing(source):  # at once, also when Control-C comes in `progress`
@@ -70,19 +78,34 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
     except ImportError as error:
         raise DeployError("--ray needs the package ray; install octoview[ray]") from error
     try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DeployError(f"--ray {address}: no cluster there ({reason})") from error
     try:
-        run = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(Job.run)
-        waiting = {run.remote(job): job for job in jobs}
+        run = ray.remote(max_retries=ATTEMPTS - 1)(Job.run)
+        waiting = {run.options(num_cpus=job.threads).remote(job): job for job in jobs}
         while waiting:
             done, _ = ray.wait(list(waiting))
             for one in done:
-                yield waiting.pop(one), ray.get(one)
+                job = waiting.pop(one)
+                try:
+                    yield job, ray.get(one)
+                except ray.exceptions.RayTaskError as error:
+                    yield job, job.failed(f"{type(error.cause).__name__}: {error.cause}")
+                except ray.exceptions.RayError as error:
+                    reason = str(error).strip().splitlines()[0]
+                    yield job, job.failed(f"its Ray worker was lost, {ATTEMPTS} times ({reason})")
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError when nobody answers at HOST:PORT, which Ray would try for minutes."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
 
 
 def _pyarrow() -> Any:

@@ -7,9 +7,11 @@ killed leaves nothing half done, and a log that runs twice is still counted once
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -26,12 +28,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """`log` to replay into a folder below `out` with `model` on `engine`."""
+    """`log` to replay into a folder below `out` with `model` on `engine`, whose calls use
+    `threads` threads."""
 
     log: Path
     out: Path
     model: Path
     engine: str
+    threads: int = 1
 
     @property
     def folder(self) -> Path:
@@ -59,9 +63,12 @@ class Job:
         done = self.row()
         if done is not None:
             return done
-        key = self._key()
-        row: dict[str, Any] = {"key": key, "log": str(self.log), "error": ""}
+        row = self._empty_row()
+        began = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, ATTEMPTS + 1):
+            for left in self.folder.glob(".replay-*"):  # by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
             process = self._replay()
             row["attempts"] = attempt
             # Control-C reaches the fleet and all replays; one that is just starting can end by it
@@ -72,6 +79,7 @@ class Job:
                 break
         if process.returncode == _INTERRUPTED:
             raise KeyboardInterrupt
+        row["worker_seconds"] = round(time.monotonic() - began, 3)
         if process.returncode == 0:
             report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
             row |= _facts(report)
@@ -81,14 +89,25 @@ class Job:
         else:
             lines = process.stderr.strip().splitlines()
             row["error"] = lines[-1] if lines else f"exit code {process.returncode}"
+        return self._keep(row)
+
+    def failed(self, reason: str) -> dict[str, Any]:
+        """Its result when whoever ran it was lost time and again."""
+        return self._keep(self._empty_row() | {"error": reason})
+
+    def _empty_row(self) -> dict[str, Any]:
+        return {"key": self._key(), "log": str(self.log), "error": ""}
+
+    def _keep(self, row: dict[str, Any]) -> dict[str, Any]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.folder / "row.json", json.dumps(row, indent=2) + "\n")
         return row
 
     def _replay(self) -> subprocess.CompletedProcess[str]:
         command = [
-            *(sys.executable, "-m", "deploy.cli", "replay", "log", str(self.log)),
+            *(sys.executable, "-m", "deploy.fleet.worker", "replay", "log", str(self.log)),
             *("--out", str(self.folder), "--model", str(self.model), "--engine", self.engine),
-            *("--no-mosaic", "--no-images"),
+            *("--threads", str(self.threads), "--no-mosaic", "--no-images"),
         ]
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         return subprocess.run(
@@ -128,6 +147,10 @@ def _facts(report: dict[str, Any]) -> dict[str, Any]:
     }
     for state in dict.fromkeys(name for one in states for name in one):
         facts[f"frames_{state}"] = sum(one.get(state, 0) for one in states)
+    for one in report["health"].values():
+        for state, ticks in one["ticks"].items():
+            column = f"ticks_{state.replace(' ', '_')}"
+            facts[column] = facts.get(column, 0) + ticks
     for name in ("p50", "p90", "p99", "max"):
         facts[f"tick_ms_{name}"] = report["latency_ms"]["tick"][name]
     for label, counts in report["objects"].items():

@@ -4,13 +4,16 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+from av.video.frame import VideoFrame
 
 from calib.lens import Lens
 from calib.rig import Rig
 from deploy.errors import LogError
 from deploy.importers.recording import Event, Gap, Picture, Progress, to_jpeg, write_recording
-from deploy.importers.video_file import VideoInfo, frames_of
+from deploy.importers.video_file import VideoInfo, frames_of, shown_size, upright
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,17 @@ def _pictures(
         summary.damaged[camera] += 1
 
     for clip in clips:
-        for time_ns, image in frames_of(clip.path, clip.rate_hz, damaged):
-            height, width = image.shape[:2]
+        for time_ns, frame in frames_of(clip.path, clip.rate_hz, damaged):
+            width, height = shown_size(frame)
             if (width, height) != (lens.width, lens.height):
                 raise LogError(
                     f"{clip.path}: frame is {width}x{height}, but camera '{camera}' of the rig is"
                     f" {lens.width}x{lens.height}; calibrate for the size of the video"
                 )
             # Files with times that run backwards exist; a stamp can't be before the log.
-            yield Picture(camera, max(0, clip.start_ns + time_ns), to_jpeg(image), "jpeg")
+            stamp_ns = max(0, clip.start_ns + time_ns)
+            yield Picture(camera, stamp_ns, partial(_jpeg, frame), "jpeg")
+
+
+def _jpeg(frame: VideoFrame) -> bytes:
+    return to_jpeg(upright(frame))

@@ -9,6 +9,7 @@ z = 0 (docs/logs.md says what supports this).
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -84,7 +85,7 @@ def import_dgp(scene: Path, out: Path, progress: Progress) -> int:
                 if datum and datum.datum.image:
                     file = inside(path.parent, datum.datum.image.filename)
                     form = _image_format(file)
-                    yield Picture(camera, instant.stamp_ns, read_bytes(file), form)
+                    yield Picture(camera, instant.stamp_ns, partial(read_bytes, file), form)
             boxes = _boxes(path.parent, instant, ego_from_sensor, labels)
             yield Truth(instant.stamp_ns, tuple(boxes))
 

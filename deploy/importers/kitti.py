@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -134,7 +135,7 @@ def _pictures(drive: Path, camera: str, stamps: list[int]) -> Iterator[Picture]:
         for suffix, form in ((".png", "png"), (".jpg", "jpeg")):
             path = inside(drive, f"{camera}/data/{index:010}{suffix}")
             if path.exists():
-                yield Picture(camera, stamp_ns, read_bytes(path), form)
+                yield Picture(camera, stamp_ns, partial(read_bytes, path), form)
                 break
 
 

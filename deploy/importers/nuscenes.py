@@ -9,6 +9,7 @@ nuScenes is ours. The large tables are read as streams, of which the scene's own
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,8 @@ def import_nuscenes(
             form = _IMAGE_FORMATS.get(path.suffix.lower())
             if form is None:
                 raise LogError(f"{path}: is no .jpg or .png; restore the scene")
-            yield Picture(tables.channel(row), row.timestamp * _US, read_bytes(path), form)
+            read = partial(read_bytes, path)
+            yield Picture(tables.channel(row), row.timestamp * _US, read, form)
 
     start_ns = data[0].timestamp * _US
     return write_recording(out, rig, start_ns, events(), len(data), progress).total()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calib.errors import CalibError
 from calib.rig import Camera, Rig
 from deploy.errors import LogError
+from deploy.importers.begun import Begun
 from deploy.log import channels
 from deploy.log.boxes import Box, to_scene_update
 from deploy.log.rig_messages import to_ego_transform
@@ -25,11 +26,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Picture:
-    """One encoded image: `format` is jpeg, png or webp."""
+    """One encoded image: `format` is jpeg, png or webp. `read` gives its bytes; it is asked only
+    before the next event, and not at all when an import before had done it."""
 
     camera: str
     stamp_ns: int
-    data: bytes
+    read: Callable[[], bytes]
     format: str
 
 
@@ -70,16 +72,20 @@ def write_recording(
 ) -> Counter[str]:
     """Write `rig` and then the events one by one, none of them kept. Returns images by camera.
 
-    The log gets its name when it is whole: an import that was interrupted, or killed, leaves
-    nothing under it, and the next one starts anew. Raises LogError if `out` can't be written.
+    The log gets its name when it is whole. An import that was interrupted, or killed, leaves
+    `out`.part, and the next one takes over the images in it; in the end the bytes are those of an
+    import that went through. Raises LogError if `out` can't be written, or if what was begun is of
+    something else.
     """
     images: Counter[str] = Counter()
-    with LogWriter(out) as log:
+    begun = Begun(out)
+    with LogWriter(out, resumable=True) as log:
         log.rig(rig, start_ns)
         for event in events:
             stamp = event.stamp_ns
             if isinstance(event, Picture):
-                log.image(event.camera, stamp, event.data, event.format)
+                data = begun.take(channels.image_topic(event.camera), stamp, event.read)
+                log.image(event.camera, stamp, data, event.format)
                 images[event.camera] += 1
                 progress(images.total(), total)
             elif isinstance(event, EgoPose):
@@ -93,6 +99,7 @@ def write_recording(
                 log.json(channels.GAP, "octoview.Gap", content, stamp)
         if not images:
             raise LogError(f"{out}: there is no image to put into it; nothing was written")
+        begun.end()
     return images
 
 

@@ -3,6 +3,8 @@
 Source: sensor_msgs/image_encodings.hpp, sensor_msgs/msg/Image and CompressedImage.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -32,8 +34,9 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
 _MAGIC = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"RIFF": "webp"}
 
 
-def encoded(message: Any) -> tuple[bytes, str]:
-    """Bytes and format (jpeg, png, webp) of an Image or a CompressedImage, which keeps its bytes.
+def encoded(message: Any) -> tuple[Callable[[], bytes], str]:
+    """What gives the bytes of an Image or a CompressedImage, which keeps its own, and their format
+    (jpeg, png, webp).
 
     Raises ValueError for what is no picture: depth, more than 8 bits, an unknown encoding.
     """
@@ -42,8 +45,8 @@ def encoded(message: Any) -> tuple[bytes, str]:
         form = next((f for magic, f in _MAGIC.items() if data.startswith(magic)), None)
         if form is None:
             raise ValueError(f"format '{message.format}' is neither jpeg, png nor webp")
-        return data, form
-    return to_jpeg(_pixels(message)), "jpeg"
+        return lambda: data, form
+    return partial(to_jpeg, _pixels(message)), "jpeg"
 
 
 def _pixels(message: Any) -> NDArray[np.uint8]:

@@ -142,11 +142,11 @@ def _events(
             continue
         camera = kept[connection.topic]
         try:
-            content, form = encoded(message)
+            read, form = encoded(message)
         except ValueError as error:
             summary.left_out.setdefault(connection.topic, f"images: {error}")
             continue
-        yield Picture(camera, ros_cameras.stamp_ns(message.header) or bag_ns, content, form)
+        yield Picture(camera, ros_cameras.stamp_ns(message.header) or bag_ns, read, form)
 
 
 def _rate(reader: Any, topic: str, camera: Camera) -> float:

@@ -42,8 +42,8 @@ def probe(path: Path, rate_hz: float | None = None) -> VideoInfo:
             first = next(decoded, None)
         if first is None:
             raise LogError(f"{path}: no frame of it decodes; export the video again")
-        first_ns, image = first
-        height, width = image.shape[:2]
+        first_ns, frame = first
+        width, height = shown_size(frame)
         rate = rate_hz or float(stream.average_rate or DEFAULT_RATE_HZ)
         seconds = float(container.duration or 0) / 1e6
         return VideoInfo(width, height, rate, first_ns, stream.frames, seconds)
@@ -51,8 +51,8 @@ def probe(path: Path, rate_hz: float | None = None) -> VideoInfo:
 
 def frames_of(
     path: Path, rate_hz: float | None, damaged: Callable[[], None]
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Time in nanoseconds and uint8 (H, W, 3) BGR of each frame that decodes.
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Time in nanoseconds of each frame that decodes, and the frame.
 
     `rate_hz`: for a raw stream, whose frames carry no times: then they are counted. `damaged` is
     called for each piece that does not decode. Raises LogError for a file that is no video.
@@ -78,7 +78,7 @@ def _open(path: Path) -> InputContainer:
 
 def _decoded(
     path: Path, container: InputContainer, rate_hz: float | None, damaged: Callable[[], None]
-) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
+) -> Generator[tuple[int, VideoFrame], None, None]:
     packets = container.demux(container.streams.video[0])
     count = 0
     while True:
@@ -97,14 +97,25 @@ def _decoded(
                 damaged()
                 continue
             if rate_hz is not None:
-                yield int((count - 1) * 1e9 / rate_hz), _upright(frame)
+                yield int((count - 1) * 1e9 / rate_hz), frame
             elif frame.pts is None or frame.time_base is None:
                 raise LogError(f"{path}: frames carry no time; remux it, for example with FFmpeg")
             else:
-                yield int(frame.pts * frame.time_base * 1_000_000_000), _upright(frame)
+                yield int(frame.pts * frame.time_base * 1_000_000_000), frame
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
-    """BGR image, turned as the file says (telephones record sideways and say so)."""
-    quarter_turns = round(frame.rotation / 90)  # counterclockwise, as np.rot90 turns
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), quarter_turns))
+def shown_size(frame: VideoFrame) -> tuple[int, int]:
+    """Width and height as it is shown: telephones record sideways and say so."""
+    size = frame.width, frame.height
+    return size[::-1] if _quarter_turns(frame) % 2 else size
+
+
+def upright(frame: VideoFrame) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) BGR, turned as the file says."""
+    image = frame.to_ndarray(format="bgr24")
+    return np.ascontiguousarray(np.rot90(image, _quarter_turns(frame)))
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Counterclockwise, as np.rot90 turns."""
+    return round(frame.rotation / 90)

@@ -32,17 +32,24 @@ class LogWriter:
     every chunk, about 2 KB, stays in memory until the log ends.
     `in_place`: for recordings, which are worth more cut than not at all. The file has its name
     from the start, and an exception leaves what was there at the last `flush`.
+    `resumable`: Control-C leaves `NAME.part`, for whoever can go on from there.
 
     Raises:
         LogError: the file can't be written, or a message does not fit its channel.
     """
 
     def __init__(
-        self, path: str | Path, chunk_bytes: int = 2**20, *, in_place: bool = False
+        self,
+        path: str | Path,
+        chunk_bytes: int = 2**20,
+        *,
+        in_place: bool = False,
+        resumable: bool = False,
     ) -> None:
         self.path = Path(path)
         self._chunk_bytes = chunk_bytes
         self._in_place = in_place
+        self._resumable = resumable
         self._safe_bytes = 0
         self._channels: dict[str, tuple[int, str]] = {}  # topic -> channel id, schema name
         self._schemas: dict[str, int] = {}
@@ -73,7 +80,9 @@ class LogWriter:
     ) -> None:
         done = False
         try:
-            if kind is None:
+            if kind is KeyboardInterrupt and self._resumable:
+                self.flush()
+            elif kind is None:
                 self._mcap.finish()
                 self._stream.close()
                 self._part.replace(self.path)
@@ -184,7 +193,7 @@ class LogWriter:
             self._stream.close()
         if self._safe_bytes:
             os.truncate(self._part, self._safe_bytes)
-        if not (self._in_place and self._safe_bytes):
+        if not ((self._in_place or self._resumable) and self._safe_bytes):
             self._part.unlink(missing_ok=True)
 
     def _unwritable(self, error: OSError) -> LogError:

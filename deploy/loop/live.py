@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.health.history import HealthHistory
 from deploy.health.metrics import MetricsServer
 from deploy.health.probe import Probe
 from deploy.health.system import Recording, SystemMonitor
@@ -17,6 +18,7 @@ from deploy.loop.frames import EncodedSet
 from deploy.loop.guard import GuardedEngine
 from deploy.loop.inbox import Inbox
 from deploy.loop.pipeline import Pipeline, TickResult
+from deploy.loop.surround import Surround
 from deploy.loop.timing import StageTimer
 from deploy.sinks.recorder import Limits, Recorder
 from deploy.sources.config import Run
@@ -31,12 +33,14 @@ CalibrationCheck = Callable[[TickResult], Mapping[str, str]]
 @dataclass(frozen=True)
 class Options:
     """`record`: folder for logs. `metrics_port`: for Prometheus, on the loopback interface; None
-    opens no socket. `calibration`: asked after every tick, its answer holds in the next."""
+    opens no socket. `calibration`: asked after every tick, its answer holds in the next.
+    `surround`: a learned head to run beside the map."""
 
     record: Path | None = None
     limits: Limits = field(default_factory=Limits)
     metrics_port: int | None = None
     calibration: CalibrationCheck | None = None
+    surround: Surround | None = None
 
 
 class LiveLoop:
@@ -47,12 +51,15 @@ class LiveLoop:
         self._options = options or Options()
         self._engine = GuardedEngine(engine)
         self._timer = StageTimer()
-        self._pipeline = Pipeline(run.rig, self._engine, self._timer, keep_going=True)
+        self._pipeline = Pipeline(
+            run.rig, self._engine, self._timer, surround=self._options.surround, keep_going=True
+        )
         self._inbox = Inbox(run.rig, run.clock)
         self._feeds = [Feed(source, self._inbox) for source in run.sources]
         self._monitor = SystemMonitor(run.deadline_ms, Probe(self._options.record))
         self._stopped = threading.Event()
         self._newest: TickResult | None = None
+        self._health = HealthHistory()
         self._broken = ""  # what was thrown in the tick before
         self._bad_calibration: Mapping[str, str] = {}
         self.ticks = self.failed_ticks = 0
@@ -115,6 +122,7 @@ class LiveLoop:
             )
             result = replace(result, stages_ms=stages, system=system)
             self._newest, self._broken = result, ""
+            self._health.add(result.health, result.failed)
             if recorder is not None:
                 recorder.write(result)
             if self._options.calibration is not None:
@@ -151,6 +159,7 @@ class LiveLoop:
             "deadline_misses": self._monitor.missed,
             "images": dict(self._inbox.received),
             "states": {n: h.state for n, h in newest.health.items()} if newest else {},
+            "health": self._health.content,
             "latency_ms": self._timer.summary(),
             "recorded_mib": recorder.state.written_mib if recorder else 0.0,
             "not_recorded_ticks": recorder.state.dropped if recorder else 0,

@@ -1,7 +1,7 @@
 """The loop: one frame set in, what the cameras saw together out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from deploy.loop.frames import EncodedSet, FrameDecoder, FrameSet
 from deploy.loop.fuse import Fuser
 from deploy.loop.ground_memory import GroundMemory
 from deploy.loop.preprocess import Batch, make_batches
-from deploy.loop.surround import SurroundMap
+from deploy.loop.surround import Surround, SurroundMap
 from deploy.loop.timing import StageTimer
 from deploy.loop.track import Tracker
 
@@ -52,7 +52,8 @@ class Pipeline:
 
     One engine call per bucket of the rig: `hw2` runs as two batches of four.
 
-    `keep_going`: an engine that fails costs its cameras this tick instead of the run.
+    `surround`: a learned head, whose grid is made beside the map. `keep_going`: an engine that
+    fails costs its cameras this tick instead of the run.
 
     Raises PerceptionError when the rig needs a bucket or a class that the model does not have.
     """
@@ -63,6 +64,7 @@ class Pipeline:
         engine: Engine,
         timer: StageTimer | None = None,
         *,
+        surround: Surround | None = None,
         keep_going: bool = False,
     ) -> None:
         self.rig = rig
@@ -74,6 +76,7 @@ class Pipeline:
         self._memory = GroundMemory(self.fuser.grid)
         self._images = FrameDecoder(rig)
         self._monitor = RigMonitor(rig)
+        self._surround = surround
         self._keep_going = keep_going
         self._decoder = Decoder(engine.spec)
 
@@ -117,7 +120,11 @@ class Pipeline:
                 lambda things: self._tracker.update(things, frames.stamp_ns, world_from_ego),
                 lambda now, hidden: self._memory.add(now, hidden, frames.stamp_ns, world_from_ego),
             )
-        return TickResult(frames, in_rig_order, ego, repeated, health, failed)
+        result = TickResult(frames, in_rig_order, ego, repeated, health, failed)
+        if self._surround:
+            with self.timer.stage("surround"):
+                result = replace(result, surround=self._surround.see(result.fit_cameras))
+        return result
 
     def _infer(self, frames: FrameSet, failed: dict[str, str]) -> list[tuple[Batch, Outputs]]:
         """Outputs of every batch; cameras of one that fails are added to `failed`.

@@ -12,6 +12,7 @@ from deploy.errors import LogError
 from deploy.log.ego_pose import EgoPoses
 from deploy.log.reader import EncodedImage, LogReader
 from deploy.loop.controls import Controls
+from deploy.loop.join import default_tolerance_ns
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Playback:
         rig = reader.rig
         chosen = rig.names if part.cameras is None else part.cameras
         self.rig = rig if part.cameras is None else Rig(rig.name, tuple(rig[n] for n in chosen))
+        self._instant = default_tolerance_ns(self.rig)
         reader.images()  # there are some, or it raises now
         first = next(reader.messages(reader.image_topics), None)
         zero_ns = first.stamp_ns if first else 0
@@ -56,18 +58,22 @@ class Playback:
 
     def images(self) -> Iterator[EncodedImage]:
         """The images in order of time, until the part is through as often as asked, or the
-        controls end it."""
+        controls end it. Controls are minded between two instants, so that none is torn."""
         played_ns: int | None = None
         position_ns = self._start_ns
         rounds, found = 0, False
         while self._part.times == 0 or rounds < self._part.times:
             jumped = False
             shift_ns: int | None = None if played_ns is not None else 0
+            instant_ns: int | None = None
             for image in self._reader.images(position_ns, self._end_ns):
                 found = found or image.camera in self.rig.names
-                if self._controls and self._controls.ended:
+                within = instant_ns is not None and image.stamp_ns - instant_ns <= self._instant
+                instant_ns = instant_ns if within else image.stamp_ns
+                controls = None if within else self._controls
+                if controls and controls.ended:
                     return
-                if self._controls and (seconds := self._controls.take_seek()):
+                if controls and (seconds := controls.take_seek()):
                     position_ns = max(self._start_ns, image.stamp_ns + round(seconds * 1e9))
                     jumped = True
                     break

@@ -40,6 +40,7 @@ def replay(
     images: bool = True,
     html: Path | None = None,
     engine: str = AUTO,
+    threads: int | None = None,
     faults: Sequence[Injection] = (),
     surround: Path | None = None,
     part: Part = Part(),  # noqa: B008 it is frozen
@@ -49,8 +50,8 @@ def replay(
     """Run `log` through `model` and write perception.mcap, report.json and, with `mosaic`,
     mosaic.mp4 and mosaic.png into the folder `out`, in place of those of a run before. Without
     `images` perception.mcap holds the results alone. `html` names a page to write, too.
-    `surround`: a learned surround head, whose grid goes into the log beside the map. Returns the
-    report.
+    `surround`: a learned surround head, whose grid goes into the log beside the map. `threads`: of
+    the engine; the physical cores without. Returns the report.
 
     With the lockstep clock equal inputs give an equal perception.mcap, byte for byte. `part` of
     the log is played; `controls` (the clock's own) may jump in it or end it. `faults` are injected
@@ -63,11 +64,11 @@ def replay(
     playback = Playback(reader, part, controls)
     rig = playback.rig
     choice = choose(engine, model)
-    network = load_engine(model, engine=choice.name)
-    head = Surround(surround, rig, network.spec) if surround else None
+    network = load_engine(model, threads, choice.name)
+    head = Surround(surround, rig, network.spec, threads) if surround else None
     timer = StageTimer()
     injected = inject(faults, rig, network, playback.images())
-    pipeline = Pipeline(rig, injected.engine, timer, keep_going=bool(faults))
+    pipeline = Pipeline(rig, injected.engine, timer, surround=head, keep_going=bool(faults))
     report = Report(rig, network, timer)
     with _appearing_at_once(out) as folder:
         with ExitStack() as stack:
@@ -81,9 +82,6 @@ def replay(
                 stack.enter_context(sink)
             for encoded in injected.watch(clock.pace(join_frames(injected.images, rig))):
                 result = pipeline.tick(encoded, playback.world_from_ego(encoded.stamp_ns))
-                if head:
-                    with timer.stage("surround"):
-                        result = replace(result, surround=head.see(result.fit_cameras))
                 if clock.name == "real":
                     result = replace(result, stages_ms=timer.current_ms)
                 with timer.stage("sinks"):

@@ -23,6 +23,7 @@ STATE: dict[str, Rgb] = {
     "blind": (176, 124, 255),
     "out-of-sync": (255, 150, 70),
     "bad-calibration": (226, 120, 190),
+    "no result": (150, 75, 60),
 }
 
 BACKGROUND: Rgb = (13, 17, 23)

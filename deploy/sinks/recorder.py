@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from calib.rig import Rig
+from deploy.device.durable import sync
 from deploy.errors import DeployError, LogError
 from deploy.health.system import Recording
 from deploy.loop.frames import FrameSet
@@ -132,6 +133,7 @@ class Recorder:
             self._folder / f"{number:06d}-{taken:%Y%m%dT%H%M%SZ}.mcap", self._rig, in_place=True
         )
         sink.__enter__()
+        sync(self._folder)  # a file that is synced needs its name, too
         self._sink, self._paused = sink, ""
         return True
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from calib.rig import Rig
+from deploy.health.history import NO_RESULT
 from deploy.loop.ego_map import EgoMap, GridSpec
 from deploy.loop.pipeline import TickResult
 from deploy.loop.timing import StageTimer
@@ -234,9 +235,12 @@ class ReplayPage:
 
 
 def _state(result: TickResult, name: str) -> str:
-    """What the frame of this tick is; where it is ok, what the camera is found to be."""
+    """What the camera is found to be; a frame that is not ok before that, by what it is."""
+    if name in result.failed:
+        return NO_RESULT
     status = result.frames.frames[name].status
-    return result.health[name].state if status == "ok" and name in result.health else status
+    health = result.health.get(name)
+    return status if health is None or health.state == "ok" != status else health.state
 
 
 def _picture(ego: EgoMap) -> str:

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from calib.rig import Rig
+from deploy.health.history import HealthHistory
 from deploy.loop.engine import Engine
 from deploy.loop.frames import STATUSES
 from deploy.loop.machine import machine
@@ -27,6 +28,7 @@ class Report:
         self._engine = engine
         self._timer = timer
         self.states = {name: Counter({status: 0 for status in STATUSES}) for name in rig.names}
+        self._health = HealthHistory()
         self.notes: dict[str, str] = {}  # camera -> the first reason for an unusable image
         self._detections: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
@@ -46,6 +48,7 @@ class Report:
             self.states[name][frame.status] += 1
             if frame.status == "corrupt":
                 self.notes.setdefault(name, frame.note)
+        self._health.add(result.health, result.failed)
         for camera in result.cameras.values():
             self._detections.update(detection.label for detection in camera.objects)
         self._objects.update(thing.label for thing in result.ego.objects)
@@ -97,6 +100,7 @@ class Report:
                 "usable": self.usable_frames,
                 "per_second": round(self.usable_frames / busy_s, 2) if busy_s else 0.0,
             },
+            "health": self._health.content,
             "ticks_per_second": round(self.ticks / busy_s, 2) if busy_s else 0.0,
             "latency_ms": self._timer.summary(),
             "objects": {

@@ -26,6 +26,7 @@ def test_faults_strike_where_and_when_they_are_told(
         *("--fault", "dead-1:rear@0.05-", "--fault", "nan:wide@0-0.05"),
     )
     assert done.code == 0, done.err
+    assert "wide: no result in 2 of 4 ticks (output 'scene' of the network is not" in done.out
     ticks = cameras(tmp_path)
     assert [t["rear"]["status"] for t in ticks] == ["ok", "ok", "late", "late"]
     assert [t["rear"]["state"] for t in ticks][:3] == ["ok", "ok", "ok"]
@@ -40,6 +41,7 @@ def test_the_same_fault_gives_the_same_bytes(
         fault = ("--fault", "black:main,narrow@0.02-0.06", "--fault", "jitter:rear")
         done = octoview(log, "--model", model, "--out", tmp_path / name, "--no-mosaic", *fault)
         assert done.code == 0, done.err
+        assert "main: blind in 2 of 4 ticks (dark: nothing is brighter" in done.out
     one, other = ((tmp_path / n / "perception.mcap").read_bytes() for n in "ab")
     assert one == other
 

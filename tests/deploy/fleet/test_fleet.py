@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,25 +62,52 @@ def test_a_row_for_each_log_and_nothing_done_twice(
         fleet(logs, tmp_path / "out", model)
 
 
-def kill_first_replay(folder: Path) -> Callable[[], None]:
-    """A thread that kills the first replay that writes into `folder`."""
+def replays_into(folder: Path) -> list[int]:
+    """Process ids of the replays that write into `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(folder).encode() in words and b"deploy.fleet.worker" in words:
+            found.append(int(process.name))
+    return found
 
-    def watch() -> None:
-        waited_until = time.monotonic() + 120
-        while time.monotonic() < waited_until:
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    words = (process / "cmdline").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if str(folder).encode() in words and b"deploy.cli" in words:
-                    os.kill(int(process.name), signal.SIGKILL)
-                    return
-            time.sleep(0.02)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread.join
+def parent(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("PPid:")).split()[1])
+
+
+class Killer:
+    """Context manager: a thread that sends SIGKILL to the first `times` replays into `folder`, in
+    the middle of their log; with `whole_worker` to the process that started them instead."""
+
+    def __init__(self, folder: Path, times: int = 1, whole_worker: bool = False) -> None:
+        self._folder, self._times, self._whole_worker = folder, times, whole_worker
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.victims: list[int] = []
+
+    def __enter__(self) -> "Killer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while len(self.victims) < self._times and not self._over.wait(0.02):
+            if not list(self._folder.glob(".replay-*/perception.mcap*")):
+                continue  # has not begun its log
+            for process in replays_into(self._folder):
+                with suppress(OSError):  # it may just have ended
+                    victim = parent(process) if self._whole_worker else process
+                    if victim not in self.victims:
+                        os.kill(victim, signal.SIGKILL)
+                        self.victims.append(victim)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
@@ -89,11 +116,19 @@ def test_a_worker_that_is_killed_is_started_again(
 ) -> None:
     out = (tmp_path / "out").resolve()
     victim = job_module.Job(logs[2].resolve(), out, model.resolve(), "onnxruntime").folder
-    join = kill_first_replay(victim)
-    rows = fleet(logs, out, model)
-    join()
+    with Killer(victim) as killer:
+        rows = fleet(logs, out, model)
+    assert len(killer.victims) == 1 and not list(out.glob("**/.replay-*"))
     assert [row["ticks"] for row in rows] == [1, 2, 3]
     assert [row["attempts"] for row in rows] == [1, 1, 2]
+
+
+def gone(out: Path) -> None:
+    """Wait until no replay into a folder of `out` is left."""
+    waited_until = time.monotonic() + 30
+    while any(replays_into(folder) for folder in out.iterdir()):
+        assert time.monotonic() < waited_until, "replays outlive their fleet"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
@@ -114,7 +149,9 @@ def test_a_fleet_that_was_ended_goes_on(
         waited_until = time.monotonic() + 120
         while not list(out.glob("*/row.json")) and time.monotonic() < waited_until:
             time.sleep(0.02)
-        os.killpg(process.pid, end)
+        # SIGKILL for the fleet alone: its replays end by themselves.
+        os.kill(process.pid, end) if end == signal.SIGKILL else os.killpg(process.pid, end)
+    gone(out)
     done = {path.parent.name: path.stat().st_mtime_ns for path in out.glob("*/row.json")}
     assert done and not (out / "fleet.parquet").exists()
     rows = fleet(logs, out, model)
@@ -141,6 +178,15 @@ def test_a_log_that_can_not_be_replayed_has_its_row(
     assert done.code == 2 and "no log matches" in done.err
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:nothing"])
+def test_an_address_without_a_cluster_is_said_at_once(
+    logs: list[Path], model: Path, tmp_path: Path, address: str
+) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(DeployError, match=f"--ray {address}: no cluster there"):
+        fleet(logs, tmp_path / "out", model, ray_address=address)
+
+
 def test_packages_that_are_missing_are_named(
     logs: list[Path], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +198,32 @@ def test_packages_that_are_missing_are_named(
         fleet(logs, tmp_path / "out", model)
 
 
-def test_on_ray(logs: list[Path], model: Path, tmp_path: Path) -> None:
+def test_a_ray_worker_that_is_killed_loses_no_log_and_counts_none_twice(
+    logs: list[Path], model: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
-    rows = fleet(logs, tmp_path / "out", model, ray_address="local")
-    assert [row["ticks"] for row in rows] == [1, 2, 3]
+    out = (tmp_path / "out").resolve()
+    victim = job_module.Job(logs[2].resolve(), out, model.resolve(), "onnxruntime").folder
+    with Killer(victim, whole_worker=True) as killer:
+        rows = fleet(logs, out, model, ray_address="local")
+    assert len(killer.victims) == 1
+    assert [row["log"] for row in rows] == [str(path) for path in sorted(logs)]
+    assert [row["ticks"] for row in rows] == [1, 2, 3] and {row["error"] for row in rows} == {""}
+    gone(out)  # the killed worker's replay went with it
+    assert not list(out.glob("**/.replay-*"))
+
+
+def test_a_log_whose_ray_workers_are_always_killed_has_its_row_and_is_tried_again(
+    logs: list[Path], model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    out = (tmp_path / "out").resolve()
+    victim = job_module.Job(logs[2].resolve(), out, model.resolve(), "onnxruntime").folder
+    with Killer(victim, times=99, whole_worker=True) as killer:
+        rows = fleet(logs, out, model, ray_address="local")
+    assert len(killer.victims) == job_module.ATTEMPTS
+    assert [row["ticks"] for row in rows] == [1, 2, None]
+    assert "Ray worker was lost, 3 times" in rows[2]["error"]
+    again = fleet(logs, out, model)  # elsewhere: the rows are the same
+    assert [row["tick_ms_p50"] for row in again[:2]] == [row["tick_ms_p50"] for row in rows[:2]]
+    assert again[2]["ticks"] == 3 and again[2]["error"] == ""

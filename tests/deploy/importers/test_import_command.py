@@ -81,18 +81,29 @@ def test_teslacam(octoview: Octoview, tmp_path: Path) -> None:
     )
 
 
-def test_an_import_that_was_killed_leaves_nothing_and_starts_anew(
-    octoview: Octoview, tmp_path: Path
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_an_import_that_was_ended_leaves_no_log_and_goes_on(
+    octoview: Octoview, tmp_path: Path, end: signal.Signals
 ) -> None:
     event, out = tmp_path / "event", tmp_path / "o.mcap"
     write_clip(event / "2024-05-01_17-30-00-front.mp4", [50] * 400)
     command = ["import", "teslacam", event, out]
-    with subprocess.Popen([sys.executable, "-m", "deploy.cli", *command], cwd=ROOT) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", *command],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         part = tmp_path / "o.mcap.part"
         waited_until = time.monotonic() + 120
         while time.monotonic() < waited_until and not part.exists():
             time.sleep(0.01)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL and not out.exists()
+        process.send_signal(end)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
+    assert b"Traceback" not in err and not out.exists() and part.exists()
+    assert (b"o.mcap is not whole; the same command goes on" in err) == (end == signal.SIGINT)
     assert octoview(*command[1:]).code == 0
+    assert octoview("teslacam", event, tmp_path / "whole.mcap").code == 0
+    assert out.read_bytes() == (tmp_path / "whole.mcap").read_bytes()
     assert sum(1 for _ in LogReader(out).images()) == 400 and not part.exists()

@@ -82,10 +82,23 @@ def test_jumps_and_the_end(reader: LogReader) -> None:
                 controls._seek_s = -5.0  # not before the start
             case 7:
                 controls.ended = True
-    assert [number for _, number in of_main(seen)] == [0, 1, 2, 12, 13, 0, 1]
+    assert [number for _, number in of_main(seen)] == [0, 1, 2, 13, 14, 0, 1]
     assert [ms for ms, _ in of_main(seen)] == [0, 100, 200, 228, 328, 356, 456]
     places = [playback.world_from_ego(i.stamp_ns)[0, 3] for i in seen]  # type: ignore[index]
-    assert places == [0, 1, 2, 12, 13, 0, 1]
+    assert places == [0, 1, 2, 13, 14, 0, 1]
+
+
+def test_no_instant_is_torn_by_a_jump_or_the_end(reader: LogReader) -> None:
+    controls = Controls(lambda seconds: "")
+    cameras = len(reader.rig)
+    seen: list[EncodedImage] = []
+    for image in Playback(reader, Part(), controls).images():
+        seen.append(image)
+        if len(seen) == 3:
+            controls._seek_s = 1.0
+        if len(seen) == cameras + 2:
+            controls.ended = True
+    assert of_main(seen) == [(0, 0), (28, 11)] and len(seen) == 2 * cameras
 
 
 def test_a_jump_past_the_end_ends_the_round(reader: LogReader) -> None:

@@ -1,6 +1,7 @@
 """A whole replay: what it writes, that it repeats byte for byte, that failure leaves nothing."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from mcap.reader import make_reader
+from mcap_protobuf.decoder import DecoderFactory
 
 from calib.rig import Rig
 from deploy.errors import DeployError, EngineError, LogError
@@ -120,6 +123,45 @@ def test_the_video_plays_in_browsers(done: Path, ticks: list[Images]):
     assert int(np.argmin(differences)) in (1, 2)  # a tick from the middle
 
 
+FOXGLOVE = {
+    "/camera/main/image": "foxglove.CompressedImage",
+    "/camera/main/calibration": "foxglove.CameraCalibration",
+    "/camera/main/annotations": "foxglove.ImageAnnotations",
+    "/tf": "foxglove.FrameTransform",
+    "/perception/objects": "foxglove.SceneUpdate",
+    "/perception/drivable": "foxglove.Grid",
+    "/diagnostics": "diagnostic_msgs/DiagnosticArray",
+}
+"""What Foxglove's panels know a topic's messages by."""
+
+
+def test_whoever_knows_foxgloves_schemas_reads_every_message(
+    done: Path, rig: Rig, ticks: list[Images]
+):
+    """By the definitions in the file itself, without our code."""
+    counts: Counter[str] = Counter()
+    factory = DecoderFactory()
+    with (done / "perception.mcap").open("rb") as stream:
+        for schema, channel, message in make_reader(stream, validate_crcs=True).iter_messages():
+            counts[channel.topic] += 1
+            if channel.topic in FOXGLOVE:
+                assert schema.name == FOXGLOVE[channel.topic]
+            if decode := factory.decoder_for(channel.message_encoding, schema):
+                assert type(decode(message.data)).DESCRIPTOR.full_name == schema.name
+            else:
+                content = json.loads(message.data)
+            if channel.topic == "/diagnostics":
+                assert set(content["header"]["stamp"]) == {"sec", "nsec"}
+                names = {f"camera: {name}" for name in rig.names}
+                assert {status["name"] for status in content["status"]} == names
+                for status in content["status"]:
+                    assert set(status) == {"level", "name", "message", "hardware_id", "values"}
+                    assert all(set(pair) == {"key", "value"} for pair in status["values"])
+    for topic in FOXGLOVE:
+        once = topic.endswith("/calibration") or topic == "/tf"
+        assert counts[topic] == (len(rig) if topic == "/tf" else 1 if once else len(ticks)), topic
+
+
 def test_the_report(done: Path, ticks: list[Images], rig: Rig, spec: ModelSpec):
     report = json.loads((done / "report.json").read_text())
     assert report["schema"] == "octoview.replay/1"
@@ -152,6 +194,7 @@ def test_trouble_is_counted_and_told(
     assert states["narrow"]["frozen"] == 1 and states["wide"]["late"] == 1
     assert states["main"]["ok"] == 4
     assert "3000 bytes" in report["frames"]["first_unusable"]["rear"]
+    assert report["health"]["main"] == {"ticks": {"ok": 4}, "reasons": {}}
 
 
 def test_a_log_that_was_cut_off_is_replayed_up_to_the_cut(

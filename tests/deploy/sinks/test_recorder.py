@@ -1,5 +1,6 @@
 """The recorder: everything on disk within a second, in logs that open, whatever the disk does."""
 
+import os
 import subprocess
 import sys
 import time
@@ -80,6 +81,38 @@ def test_an_open_log_can_be_read_up_to_the_last_flush(tmp_path: Path, small: Rig
         (log,) = tmp_path.iterdir()
         assert len(list(LogReader(log).images())) == 5
         assert LogReader(log).truncated
+
+
+def test_a_power_cut_costs_what_was_not_yet_synced(
+    tmp_path: Path, small: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    """What the system has not been told to bring to the disk is taken for lost."""
+    synced: list[tuple[Path, int]] = []
+    names = []
+    fdatasync, fsync = os.fdatasync, os.fsync
+
+    def data_synced(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        fdatasync(descriptor)
+        log = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((log, size))
+
+    def name_synced(descriptor: int) -> None:
+        fsync(descriptor)
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fdatasync", data_synced)
+    monkeypatch.setattr(os, "fsync", name_synced)
+    with Recorder(tmp_path / "drive", small) as recorder:
+        for first in (0, 5, 10):
+            before = len(synced)
+            feed(recorder, first, first + 5)
+            until(lambda before=before: len(synced) > before + 1)
+            log, size = synced[-1]
+            cut = tmp_path / "cut.mcap"
+            cut.write_bytes(log.read_bytes()[:size])
+            assert [image.sequence for image in LogReader(cut).images()] == list(range(first + 5))
+    assert names == [tmp_path / "drive"]
 
 
 def test_logs_are_rotated_by_size_and_the_oldest_deleted_only_when_asked(
