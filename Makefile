@@ -33,7 +33,7 @@ reference-diff: $(VENV)/runtime.stamp
 
 # Memory of a replay of 10,000 ticks; half an hour and more.
 soak: $(VENV)/runtime.stamp
-	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
+	PYTHONPATH=. $(BIN)/python tests/soak/run.py
 
 # Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
 faults: $(VENV)/runtime.stamp

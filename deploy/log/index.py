@@ -47,9 +47,10 @@ class RawMessage:
     sequence: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A chunk, or one message outside any chunk: the unit that is read at once."""
+    """A chunk, or one message outside any chunk: the unit that is read at once. A long log has
+    tens of thousands."""
 
     start_ns: int
     offset: int  # of its record in the file
@@ -144,11 +145,13 @@ def _read_summary(stream: BinaryIO, size: int) -> LogIndex | None:
         return None
     stream.seek(footer.summary_start)
     index = LogIndex()
+    known: dict[frozenset[int], frozenset[int]] = {}  # most chunks hold the same channels
     for opcode, body in _records(stream.read(footer_start - footer.summary_start)):
         _define(index, opcode, body)
         if opcode == Opcode.CHUNK_INDEX:
             chunk = ChunkIndex.read(ReadDataStream(io.BytesIO(body)))
             channel_ids = frozenset(chunk.message_index_offsets)
+            channel_ids = known.setdefault(channel_ids, channel_ids)
             index.blocks.append(
                 Block(chunk.message_start_time, chunk.chunk_start_offset, channel_ids)
             )

@@ -1,0 +1,74 @@
+"""Whether a long run was flat: its last tenth against an early one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_MB = 500.0
+# Of growth in memory from the second tenth to the last, which is what single samples scatter by.
+MOST_GROWTH_MB = 5.0
+# Of growth of the 99th percentile of a tick's CPU time from the first tenth to the last. The wall
+# time is told, too; programs beside the run decide on it as much as the run itself.
+MOST_SLOWER = 1.10
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The process at one moment, after so many ticks. `descriptors` and `threads` are counts."""
+
+    seconds: float
+    ticks: int
+    resident_mb: float
+    descriptors: int
+    threads: int
+
+
+def judge(samples: list[Sample], tick_seconds: NDArray[np.float64]) -> dict[str, Any]:
+    """Figures of a run, and under `problems` what was not flat. `tick_seconds` (ticks, 2): wall
+    and CPU time of each tick. Until a tenth has a sample there are no figures."""
+    ticks = len(tick_seconds)
+    tenth = ticks // 10
+    early = [s for s in samples if tenth <= s.ticks < 2 * tenth]
+    late = [s for s in samples if ticks - tenth <= s.ticks]
+    if not early or not late:
+        return {"ticks": ticks, "problems": ["too short to judge"]}
+    settled = [s for s in samples if s.ticks >= tenth]
+    megabytes = np.array([s.resident_mb for s in settled])
+    slope, start = np.polyfit([s.ticks for s in settled], megabytes, 1)
+    before, after = (float(np.median([s.resident_mb for s in part])) for part in (early, late))
+    scatter = megabytes - (start + slope * np.array([s.ticks for s in settled]))
+    figures: dict[str, Any] = {
+        "ticks": ticks,
+        "seconds": samples[-1].seconds,
+        "peak_mb": max(s.resident_mb for s in samples),
+        "second_tenth_mb": before,
+        "last_tenth_mb": after,
+        "slope_kb_per_tick": round(1024 * float(slope), 4),
+        "scatter_mb": round(float(scatter.std()), 2),
+    }
+    for name in ("descriptors", "threads"):
+        counts = [max(getattr(s, name) for s in part) for part in (early, late)]
+        figures[name] = {"second_tenth": counts[0], "last_tenth": counts[1]}
+    for column, name in enumerate(("wall_ms", "cpu_ms")):
+        times = 1e3 * tick_seconds[:, column]
+        for part, values in (("first_tenth", times[:tenth]), ("last_tenth", times[-tenth:])):
+            p50, p99 = np.percentile(values, (50, 99)).round(2).tolist()
+            figures.setdefault(name, {})[part] = {"p50": p50, "p99": p99}
+    return figures | {"problems": _problems(figures)}
+
+
+def _problems(figures: dict[str, Any]) -> list[str]:
+    problems = []
+    if figures["peak_mb"] > MOST_MB:
+        problems.append(f"more than {MOST_MB:.0f} MB")
+    if figures["last_tenth_mb"] - figures["second_tenth_mb"] > MOST_GROWTH_MB:
+        problems.append(f"memory grew by more than {MOST_GROWTH_MB:.0f} MB")
+    for name in ("descriptors", "threads"):
+        if figures[name]["last_tenth"] > figures[name]["second_tenth"]:
+            problems.append(f"more {name} at the end")
+    cpu = figures["cpu_ms"]
+    if cpu["last_tenth"]["p99"] > MOST_SLOWER * cpu["first_tenth"]["p99"]:
+        problems.append("slower ticks at the end")
+    return problems

@@ -1,0 +1,128 @@
+"""A long replay with random faults must stay flat: `make soak`, hours, so no test of the suite.
+
+The sample log is written again and again into one long log (100,000 ticks: 25 GB). A process of
+its own replays it, all sinks but the video; its memory, descriptors and threads are read every ten
+seconds, and it writes down how long every tick took, from result to result: reading, the injection
+of the faults, the loop and the output. Ends with 1 when anything grew.
+"""
+
+import argparse
+import json
+import multiprocessing
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+
+from deploy.faults.injection import Injection
+from deploy.log.reader import LogReader
+from deploy.loop.clock import LockstepClock
+from deploy.loop.playback import Part
+from deploy.loop.replay import replay
+from perception.spec import PRESETS
+from tests.deploy.conftest import write_model
+from tests.soak.judge import Sample, judge
+from tests.soak.long_log import write_long_log
+from tests.soak.random_faults import random_faults
+
+EVERY_S = 10.0
+PERIOD_S = 0.1
+"""Of the sample log."""
+
+
+def replay_timed(
+    log: Path, model: Path, out: Path, cameras: tuple[str, ...], faults: Sequence[Injection]
+) -> None:
+    """Replay into `out`; seconds of each tick, wall and CPU, go to `out`.ticks as they come."""
+    with out.with_suffix(".ticks").open("wb", buffering=0) as stream:
+        wall, cpu = time.perf_counter(), time.process_time()
+
+        def progress(_: object) -> None:
+            nonlocal wall, cpu
+            before = wall, cpu
+            wall, cpu = time.perf_counter(), time.process_time()
+            stream.write(struct.pack("=dd", wall - before[0], cpu - before[1]))
+
+        replay(
+            *(log, model, out),
+            clock=LockstepClock(),
+            mosaic=False,
+            images=False,
+            faults=faults,
+            part=Part(cameras=cameras),
+            progress=progress,
+        )
+
+
+def sample(process: int, ticks: int, seconds: float) -> Sample:
+    """What the kernel says of a process."""
+    proc = Path(f"/proc/{process}")
+    resident = int((proc / "statm").read_text().split()[1]) * 4096 / 2**20
+    descriptors, threads = (sum(1 for _ in (proc / name).iterdir()) for name in ("fd", "task"))
+    return Sample(round(seconds, 1), ticks, round(resident, 2), descriptors, threads)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ticks", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="then it is cut short")
+    parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
+    parser.add_argument("--sample", type=Path, default=Path("deploy/samples/hw2.mcap"))
+    parser.add_argument("--model", type=Path, help="by default the stand-in network of the tests")
+    parser.add_argument("--log", type=Path, help="the long log, kept, and written if missing")
+    parser.add_argument("--json", type=Path, default=Path("out/soak.json"))
+    options = parser.parse_args()
+    rig = LogReader(options.sample).rig
+    cameras = tuple(options.cameras.split(",")) if options.cameras else rig.names
+    faults = random_faults(cameras, options.ticks, PERIOD_S, options.seed)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = options.log or folder / "long.mcap"
+        if not log.exists():
+            write_long_log(options.sample, log, options.ticks)
+        model = options.model or write_model(folder / "stand_in.onnx", PRESETS["nano"])
+        run = {
+            "log_gb": round(log.stat().st_size / 1e9, 2),
+            "cameras": cameras,
+            "model": model.name,
+            "faults": len(faults),
+            "seed": options.seed,
+        }
+        out = folder / "out"
+        arguments = (log, model, out, cameras, faults)
+        process = multiprocessing.get_context("spawn").Process(target=replay_timed, args=arguments)
+        began = time.monotonic()
+        process.start()
+        samples: list[Sample] = []
+        content: dict[str, object] = {}
+        ended = False
+        while not ended:
+            process.join(EVERY_S)
+            elapsed = time.monotonic() - began
+            times = out.with_suffix(".ticks")
+            done = np.fromfile(times).reshape(-1, 2) if times.exists() else np.zeros((0, 2))
+            ended = process.exitcode is not None or elapsed > 60 * options.minutes
+            with suppress(FileNotFoundError):  # it has just ended
+                if process.pid and process.exitcode is None:
+                    samples.append(sample(process.pid, len(done), elapsed))
+            figures = judge(samples, done)
+            content = {**run, "exit": process.exitcode, **figures}
+            series = [astuple(s) for s in samples]
+            options.json.write_text(json.dumps({**content, "samples": series}, indent=1) + "\n")
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+    print(json.dumps(content, indent=2))
+    return int(bool(content["problems"] or content["exit"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
