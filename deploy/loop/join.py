@@ -40,11 +40,14 @@ class FrameJoiner:
     of the image that opened it. Images that come after their set was closed are left out, and so
     are those of cameras that the rig does not have.
 
-    One clock that disagrees must not end the set of all the others. What lies ahead is held until
-    a second camera is ahead too, or nobody else delivers; then the earlier of them is the next
-    instant, for at most the other one is wrong. A camera is wrong if most of those that deliver
-    while its images are held are still at an earlier time. What lies behind counts only when most
-    agree on it.
+    One clock that disagrees must not end the set of all the others, so one camera is not believed:
+
+    - An image ahead of the open set is held until a second camera is ahead, too, or nobody else
+      delivers. The earlier of both is the next instant: at most the other one is wrong.
+    - It is left out if most of the cameras that deliver meanwhile are still at an earlier time.
+    - Time goes back only when most cameras agree on it.
+
+    Images in order of stamps join as if nothing were ever held.
     """
 
     def __init__(self, rig: Rig, tolerance_ns: int | None = None) -> None:
@@ -75,6 +78,7 @@ class FrameJoiner:
             self._held = [image]
             self._open()
             return []
+        self._heard[image.camera] = self._reference
         ahead = image.stamp_ns - self._reference
         if self._held and image.camera != self._held[0].camera:
             earlier = image.stamp_ns < self._held[0].stamp_ns - self._tolerance
@@ -229,10 +233,7 @@ class FrameJoiner:
         }
 
     def _leave_out(self, image: EncodedImage) -> None:
-        now = self._reference or 0
-        self._heard[image.camera] = now
-        if self.next_began:
-            now = self._held[-1].stamp_ns
+        now = self._held[-1].stamp_ns if self.next_began else self._reference or 0
         backwards = image.camera in self._backwards
         self._left_out.append(_LeftOut(image.camera, now, image.stamp_ns - now, backwards))
 
@@ -251,6 +252,7 @@ class FrameJoiner:
         if not most and self._strays < len(self._rig):
             return []
         closed = self._end()
+        self._left_out.clear()  # of a time that is not coming for a while
         wrong, self._held = self._held, list(self._elsewhere.values())
         self._open()
         self._leave_out_all(wrong)

@@ -1,8 +1,8 @@
 """A long replay with random faults must stay flat: `make soak`, hours, so no test of the suite.
 
 The sample log is written again and again into one long log (100,000 ticks: 25 GB). A process of
-its own replays it, all sinks but the video; its memory, descriptors and threads are read every ten
-seconds, and it writes down how long every tick took, from result to result: reading, the injection
+its own replays it, all sinks but the video; its memory, descriptors and threads are read from time
+to time, and it writes down how long every tick took, from result to result: reading, the injection
 of the faults, the loop and the output. Ends with 1 when anything grew.
 """
 
@@ -31,7 +31,6 @@ from tests.soak.judge import Sample, judge
 from tests.soak.long_log import write_long_log
 from tests.soak.random_faults import random_faults
 
-EVERY_S = 10.0
 PERIOD_S = 0.1
 """Of the sample log."""
 
@@ -73,6 +72,7 @@ def main() -> int:
     parser.add_argument("--ticks", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="then it is cut short")
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
     parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
     parser.add_argument("--sample", type=Path, default=Path("deploy/samples/hw2.mcap"))
     parser.add_argument("--model", type=Path, help="by default the stand-in network of the tests")
@@ -105,7 +105,7 @@ def main() -> int:
         content: dict[str, object] = {}
         ended = False
         while not ended:
-            process.join(EVERY_S)
+            process.join(options.every)
             elapsed = time.monotonic() - began
             times = out.with_suffix(".ticks")
             done = np.fromfile(times).reshape(-1, 2) if times.exists() else np.zeros((0, 2))

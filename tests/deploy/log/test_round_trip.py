@@ -278,3 +278,22 @@ def test_boxes_round_trip(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.corners.min(axis=0), [9, 0, 0], atol=1e-12)
     np.testing.assert_allclose(read.corners.max(axis=0), [11, 4, 1.5], atol=1e-12)
     assert (read.corners[:4, 2] < read.corners[4:, 2]).all()
+
+
+def test_the_index_of_a_long_log_is_small_in_memory(tmp_path: Path) -> None:
+    chunks = 2000
+    with LogWriter(tmp_path / "long.mcap", chunk_bytes=1) as log:
+        log.json("/a", "test.A", {}, 0)
+        tracemalloc.start()
+        for stamp in range(1, chunks):
+            log.json("/a", "test.A", {}, stamp)
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert grown < 200 * chunks
+    with (tmp_path / "long.mcap").open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    assert summary is not None and summary.statistics is not None
+    assert len(summary.chunk_indexes) == summary.statistics.chunk_count >= chunks
+    assert [c.message_start_time for c in summary.chunk_indexes][-5:] == [
+        *range(chunks - 5, chunks)
+    ]

@@ -65,6 +65,49 @@ def test_no_skew_of_one_camera_costs_another_a_frame(images, struck, skew, first
     assert stamps_of(list(join_frames(skewed, rig_of(8))), healthy) == expected
 
 
+@given(
+    st.integers(3, 8),
+    st.randoms(use_true_random=False),
+    st.one_of(
+        st.integers(int(1.6 * PERIOD), 4 * PERIOD),
+        st.integers(4 * PERIOD, 18 * 10**9),
+        st.integers(-18 * 10**9, -int(1.6 * PERIOD)),
+    ),
+)
+def test_a_camera_out_of_sync_is_left_out_and_said_so(cameras, order, skew):
+    images = []
+    for tick in range(24):
+        instant = [EncodedImage(n, START + tick * PERIOD, b"", "jpeg") for n in NAMES[:cameras]]
+        order.shuffle(instant)
+        images += [
+            replace(i, stamp_ns=i.stamp_ns + skew) if i.camera == "b" and tick >= 4 else i
+            for i in instant
+        ]
+    joined = [s for s in join_frames(images, rig_of(cameras)) if "a" in s.images]
+    assert len(joined) == 24
+    assert all("b" not in s.images for s in joined[4:])
+    offsets = [s.absent["b"].offset_ns for s in joined[5:]]
+    # One that comes before the others of its instant in one tick, and after them in the next, is
+    # told of twice in one set and not at all in another.
+    assert all(set(offsets[i : i + 3]) != {None} for i in range(len(offsets) - 2))
+    assert all(abs(o - skew) <= PERIOD for o in offsets if o is not None)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_whole_period_ahead_costs_nobody_else(place):
+    """Who is first for the next instant, or ahead, can't be told for certain: it is in the set of
+    its stamp, or in none."""
+    images = []
+    for tick in range(12):
+        instant = [EncodedImage(n, START + tick * PERIOD, b"", "jpeg") for n in "acd"]
+        ahead = PERIOD * (tick >= 4)
+        instant.insert(place, EncodedImage("b", START + tick * PERIOD + ahead, b"", "jpeg"))
+        images += instant
+    joined = [s for s in join_frames(images, RIG) if "a" in s.images]
+    assert stamps_of(joined, "acd") == [dict.fromkeys("acd", START + t * PERIOD) for t in range(12)]
+    assert all("b" not in s.images for s in joined[6:]) == (place < 2)
+
+
 @given(drives(), st.data())
 def test_images_in_order_of_stamps_join_as_they_come(images, data):
     """Whatever the cameras' rates and phases: what is within the tolerance is one set."""
