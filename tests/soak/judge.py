@@ -1,4 +1,4 @@
-"""Whether a long run was flat: its last tenth against an early one."""
+"""Whether a long run was flat: its end against its beginning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 MOST_MB = 500.0
 # Of growth in memory from the second tenth to the last, which is what single samples scatter by.
 MOST_GROWTH_MB = 5.0
-# Of growth of the 99th percentile of a tick's CPU time from the first tenth to the last. The wall
-# time is told, too; programs beside the run decide on it as much as the run itself.
+# Of growth of the 99th percentile of a tick's CPU time from the first round of faults to the last.
+# The wall time is told, too; programs beside the run decide on it as much as the run itself.
 MOST_SLOWER = 1.10
 
 
@@ -25,9 +25,12 @@ class Sample:
     threads: int
 
 
-def judge(samples: list[Sample], tick_seconds: NDArray[np.float64]) -> dict[str, Any]:
+def judge(
+    samples: list[Sample], tick_seconds: NDArray[np.float64], round_ticks: int
+) -> dict[str, Any]:
     """Figures of a run, and under `problems` what was not flat. `tick_seconds` (ticks, 2): wall
-    and CPU time of each tick. Until a tenth has a sample there are no figures."""
+    and CPU time of each tick; every `round_ticks` the same faults come again, and times are told
+    from two whole rounds on. Until a tenth has a sample there are no figures."""
     ticks = len(tick_seconds)
     tenth = ticks // 10
     early = [s for s in samples if tenth <= s.ticks < 2 * tenth]
@@ -51,11 +54,13 @@ def judge(samples: list[Sample], tick_seconds: NDArray[np.float64]) -> dict[str,
     for name in ("descriptors", "threads"):
         counts = [max(getattr(s, name) for s in part) for part in (early, late)]
         figures[name] = {"second_tenth": counts[0], "last_tenth": counts[1]}
+    rounds = ticks // round_ticks
     for column, name in enumerate(("wall_ms", "cpu_ms")):
-        times = 1e3 * tick_seconds[:, column]
-        for part, values in (("first_tenth", times[:tenth]), ("last_tenth", times[-tenth:])):
-            p50, p99 = np.percentile(values, (50, 99)).round(2).tolist()
-            figures.setdefault(name, {})[part] = {"p50": p50, "p99": p99}
+        times = 1e3 * tick_seconds[: rounds * round_ticks, column]
+        for part, values in (("first", times[:round_ticks]), ("last", times[-round_ticks:])):
+            if rounds > 1:
+                p50, p99 = np.percentile(values, (50, 99)).round(2).tolist()
+                figures.setdefault(name, {})[f"{part}_round"] = {"p50": p50, "p99": p99}
     return figures | {"problems": _problems(figures)}
 
 
@@ -68,7 +73,7 @@ def _problems(figures: dict[str, Any]) -> list[str]:
     for name in ("descriptors", "threads"):
         if figures[name]["last_tenth"] > figures[name]["second_tenth"]:
             problems.append(f"more {name} at the end")
-    cpu = figures["cpu_ms"]
-    if cpu["last_tenth"]["p99"] > MOST_SLOWER * cpu["first_tenth"]["p99"]:
+    cpu = figures.get("cpu_ms")
+    if cpu and cpu["last_round"]["p99"] > MOST_SLOWER * cpu["first_round"]["p99"]:
         problems.append("slower ticks at the end")
     return problems

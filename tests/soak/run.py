@@ -29,7 +29,7 @@ from perception.spec import PRESETS
 from tests.deploy.conftest import write_model
 from tests.soak.judge import Sample, judge
 from tests.soak.long_log import write_long_log
-from tests.soak.random_faults import random_faults
+from tests.soak.random_faults import ROUNDS, random_faults
 
 PERIOD_S = 0.1
 """Of the sample log."""
@@ -113,7 +113,7 @@ def main() -> int:
             with suppress(FileNotFoundError):  # it has just ended
                 if process.pid and process.exitcode is None:
                     samples.append(sample(process.pid, len(done), elapsed))
-            figures = judge(samples, done)
+            figures = judge(samples, done, options.ticks // ROUNDS)
             content = {**run, "exit": process.exitcode, **figures}
             series = [astuple(s) for s in samples]
             options.json.write_text(json.dumps({**content, "samples": series}, indent=1) + "\n")

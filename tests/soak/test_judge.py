@@ -5,7 +5,7 @@ import pytest
 
 from tests.soak.judge import Sample, judge
 
-TICKS = 10_000
+TICKS, ROUND = 10_000, 1_000
 
 
 def run(leak_mb=0.0, descriptors=0, threads=0, slower=0.0):
@@ -27,7 +27,7 @@ def run(leak_mb=0.0, descriptors=0, threads=0, slower=0.0):
 
 
 def test_a_flat_run_passes():
-    figures = judge(*run())
+    figures = judge(*run(), ROUND)
     assert figures["problems"] == []
     assert abs(figures["slope_kb_per_tick"]) < 0.1
     assert figures["scatter_mb"] == pytest.approx(2, rel=0.3)
@@ -44,8 +44,8 @@ def test_a_flat_run_passes():
     ],
 )
 def test_whatever_grows_is_found(growing, problem):
-    assert problem in judge(*run(**growing))["problems"]
+    assert problem in judge(*run(**growing), ROUND)["problems"]
 
 
 def test_a_run_of_a_moment_is_not_called_flat():
-    assert judge([], np.zeros((0, 2)))["problems"] == ["too short to judge"]
+    assert judge([], np.zeros((0, 2)), ROUND)["problems"] == ["too short to judge"]
