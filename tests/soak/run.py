@@ -36,9 +36,10 @@ PERIOD_S = 0.1
 
 
 def replay_timed(
-    log: Path, model: Path, out: Path, cameras: tuple[str, ...], faults: Sequence[Injection]
+    log: Path, model: Path, out: Path, part: Part, faults: Sequence[Injection]
 ) -> None:
-    """Replay into `out`; seconds of each tick, wall and CPU, go to `out`.ticks as they come."""
+    """Replay into the folder `out`. Seconds of each tick, wall and CPU, go to `out`.ticks as they
+    come."""
     with out.with_suffix(".ticks").open("wb", buffering=0) as stream:
         wall, cpu = time.perf_counter(), time.process_time()
 
@@ -54,7 +55,7 @@ def replay_timed(
             mosaic=False,
             images=False,
             faults=faults,
-            part=Part(cameras=cameras),
+            part=part,
             progress=progress,
         )
 
@@ -97,7 +98,8 @@ def main() -> int:
             "seed": options.seed,
         }
         out = folder / "out"
-        arguments = (log, model, out, cameras, faults)
+        part = Part(end_s=options.ticks * PERIOD_S, cameras=cameras)
+        arguments = (log, model, out, part, faults)
         process = multiprocessing.get_context("spawn").Process(target=replay_timed, args=arguments)
         began = time.monotonic()
         process.start()
