@@ -24,8 +24,8 @@ def default_tolerance_ns(rig: Rig) -> int:
     return int(0.5e9 / max(camera.rate_hz for camera in rig))
 
 
-class _LeftOut(NamedTuple):
-    """An image in no set: the time of the others when it came, and how far off it was."""
+class _Apart(NamedTuple):
+    """An image that is not of its time: what time the others had, and how far off it was."""
 
     camera: str
     now_ns: int
@@ -59,7 +59,7 @@ class FrameJoiner:
         self._reference: int | None = None  # of the open set, or of the last one
         self._members: dict[str, EncodedImage] = {}
         self._heard: dict[str, int] = {}  # camera -> reference of the set when it last delivered
-        self._left_out: list[_LeftOut] = []  # since the last set
+        self._apart: list[_Apart] = []  # since the last set
         self._before: dict[str, int] = {}  # camera -> stamp of its last image
         self._backwards: set[str] = set()  # cameras whose last stamp was no step forward
         self._held: list[EncodedImage] = []  # one camera's, ahead of the set, in order of stamps
@@ -78,11 +78,12 @@ class FrameJoiner:
             self._held = [image]
             self._open()
             return []
-        self._heard[image.camera] = self._reference
         ahead = image.stamp_ns - self._reference
         if self._held and image.camera != self._held[0].camera:
             earlier = image.stamp_ns < self._held[0].stamp_ns - self._tolerance
             self._earlier[image.camera] = earlier or self._earlier.get(image.camera, False)
+            if earlier and ahead > self._tolerance:
+                self._note(self._held[0], self._reference)  # ahead of the next instant, too
         if ahead < -self._tolerance:
             return self._stray(image)
         self._strays = 0
@@ -106,7 +107,9 @@ class FrameJoiner:
 
     def finish(self) -> list[EncodedSet]:
         """End all sets: nothing comes any more that could contradict the images held."""
-        if self._is_wrong():
+        if self._is_wrong() or {held.camera for held in self._held} & {
+            a.camera for a in self._apart
+        }:
             self._let_go()
         closed = []
         while done := self._end():
@@ -152,7 +155,7 @@ class FrameJoiner:
         self._index += 1
         self._members = {}
         latest = self._reference + self._tolerance
-        self._left_out = [image for image in self._left_out if image.now_ns > latest]
+        self._apart = [image for image in self._apart if image.now_ns > latest]
         return done
 
     def _open(self) -> None:
@@ -220,7 +223,7 @@ class FrameJoiner:
     def _absent(self) -> dict[str, Absence]:
         now = self._reference or 0
         came = {
-            image.camera: image for image in self._left_out if image.now_ns <= now + self._tolerance
+            image.camera: image for image in self._apart if image.now_ns <= now + self._tolerance
         }
         return {
             name: Absence(
@@ -233,9 +236,12 @@ class FrameJoiner:
         }
 
     def _leave_out(self, image: EncodedImage) -> None:
-        now = self._held[-1].stamp_ns if self.next_began else self._reference or 0
+        self._note(image, self._held[-1].stamp_ns if self.next_began else self._reference or 0)
+
+    def _note(self, image: EncodedImage, now: int) -> None:
+        self._heard[image.camera] = self._reference or 0
         backwards = image.camera in self._backwards
-        self._left_out.append(_LeftOut(image.camera, now, image.stamp_ns - now, backwards))
+        self._apart.append(_Apart(image.camera, now, image.stamp_ns - now, backwards))
 
     def _leave_out_all(self, images: Iterable[EncodedImage]) -> None:
         for image in images:
@@ -252,7 +258,7 @@ class FrameJoiner:
         if not most and self._strays < len(self._rig):
             return []
         closed = self._end()
-        self._left_out.clear()  # of a time that is not coming for a while
+        self._apart.clear()  # of a time that is not coming for a while
         wrong, self._held = self._held, list(self._elsewhere.values())
         self._open()
         self._leave_out_all(wrong)
