@@ -25,10 +25,8 @@ def default_tolerance_ns(rig: Rig) -> int:
 
 
 class _Apart(NamedTuple):
-    """An image that is not of its time: what time the others had, and how far off it was."""
+    """How far off an image was that is in no set."""
 
-    camera: str
-    now_ns: int
     offset_ns: int
     backwards: bool
 
@@ -59,7 +57,7 @@ class FrameJoiner:
         self._reference: int | None = None  # of the open set, or of the last one
         self._members: dict[str, EncodedImage] = {}
         self._heard: dict[str, int] = {}  # camera -> reference of the set when it last delivered
-        self._apart: list[_Apart] = []  # since the last set
+        self._apart: dict[tuple[str, int], _Apart] = {}  # by camera and what time it was
         self._before: dict[str, int] = {}  # camera -> stamp of its last image
         self._backwards: set[str] = set()  # cameras whose last stamp was no step forward
         self._held: list[EncodedImage] = []  # one camera's, ahead of the set, in order of stamps
@@ -107,9 +105,8 @@ class FrameJoiner:
 
     def finish(self) -> list[EncodedSet]:
         """End all sets: nothing comes any more that could contradict the images held."""
-        if self._is_wrong() or {held.camera for held in self._held} & {
-            a.camera for a in self._apart
-        }:
+        apart = {camera for camera, _ in self._apart}
+        if self._is_wrong() or any(image.camera in apart for image in self._held):
             self._let_go()
         closed = []
         while done := self._end():
@@ -155,7 +152,7 @@ class FrameJoiner:
         self._index += 1
         self._members = {}
         latest = self._reference + self._tolerance
-        self._apart = [image for image in self._apart if image.now_ns > latest]
+        self._apart = {key: apart for key, apart in self._apart.items() if key[1] > latest}
         return done
 
     def _open(self) -> None:
@@ -222,14 +219,13 @@ class FrameJoiner:
 
     def _absent(self) -> dict[str, Absence]:
         now = self._reference or 0
-        came = {
-            image.camera: image for image in self._apart if image.now_ns <= now + self._tolerance
-        }
+        latest = now + self._tolerance
+        apart = {name: how for (name, then), how in self._apart.items() if then <= latest}
         return {
             name: Absence(
                 now - self._heard[name] if name in self._heard else None,
-                came[name].offset_ns if name in came else None,
-                name in came and came[name].backwards,
+                apart[name].offset_ns if name in apart else None,
+                name in apart and apart[name].backwards,
             )
             for name in self._rig.names
             if name not in self._members
@@ -241,7 +237,7 @@ class FrameJoiner:
     def _note(self, image: EncodedImage, now: int) -> None:
         self._heard[image.camera] = self._reference or 0
         backwards = image.camera in self._backwards
-        self._apart.append(_Apart(image.camera, now, image.stamp_ns - now, backwards))
+        self._apart[image.camera, now] = _Apart(image.stamp_ns - now, backwards)
 
     def _leave_out_all(self, images: Iterable[EncodedImage]) -> None:
         for image in images:

@@ -1,5 +1,6 @@
 """Joining against clocks that lie: whatever one camera's stamps say, the others' sets are whole."""
 
+import tracemalloc
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -164,3 +165,16 @@ def test_a_set_closed_early_is_not_opened_twice():
     assert joiner.open_ns is None and joiner.close() is None
     joiner.add(EncodedImage("b", START + PERIOD, b"", "jpeg"))
     assert joiner.close().index == 1
+
+
+def test_a_stamp_that_stands_still_takes_no_memory():
+    joiner = FrameJoiner(RIG)
+    stuck = EncodedImage("a", START, bytes(1000), "jpeg")
+    joiner.add(stuck)
+    joiner.close()
+    tracemalloc.start()
+    for _ in range(5000):
+        joiner.add(stuck)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 300_000  # Python keeps 2,000 tuples to use again; 60 bytes an image are more
