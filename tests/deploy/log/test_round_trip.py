@@ -21,6 +21,7 @@ from calib.rotation import from_quaternion, to_quaternion
 from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update, to_scene_update
+from deploy.log.index import read_block
 from deploy.log.reader import LogReader
 from deploy.log.writer import LogWriter
 
@@ -193,6 +194,21 @@ def test_reading_streams(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == len(everything) == 40
     assert streamed < 8e6 < 20e6 < held
+
+
+def test_what_is_over_before_the_start_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LogWriter(tmp_path / "log.mcap", chunk_bytes=1) as log:
+        for stamp in range(100):
+            log.json("/a", "test.A", {"stamp": stamp}, stamp)
+    blocks = []
+    monkeypatch.setattr(
+        "deploy.log.reader.read_block", lambda *a: blocks.append(a) or read_block(*a)
+    )
+    found = LogReader(tmp_path / "log.mcap").messages(start_ns=95)
+    assert [message.stamp_ns for message in found] == [95, 96, 97, 98, 99]
+    assert len(blocks) == 5
 
 
 def test_failure_leaves_nothing_and_keeps_the_old_log(rig: Rig, tmp_path: Path) -> None:

@@ -88,6 +88,19 @@ def test_jumps_and_the_end(reader: LogReader) -> None:
     assert places == [0, 1, 2, 12, 13, 0, 1]
 
 
+def test_poses_are_read_along_and_not_again(
+    reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    read = LogReader.messages
+    monkeypatch.setattr(LogReader, "messages", lambda *a: begun.append(a) or read(*a))
+    playback = Playback(reader, Part(times=2))
+    for image in playback.images():
+        assert playback.world_from_ego(image.stamp_ns) is not None
+    poses = [arguments for arguments in begun if arguments[1] == {channels.TRANSFORMS}]
+    assert len(poses) == 2  # one for each round
+
+
 def test_a_jump_past_the_end_ends_the_round(reader: LogReader) -> None:
     controls = Controls(lambda seconds: "")
     controls._seek_s = 99.0
