@@ -25,25 +25,23 @@ class Sample:
     threads: int
 
 
-def judge(
-    samples: list[Sample], tick_seconds: NDArray[np.float64], round_ticks: int
-) -> dict[str, Any]:
-    """Figures of a run, and under `problems` what was not flat. `tick_seconds` (ticks, 2): wall
-    and CPU time of each tick; every `round_ticks` the same faults come again, and times are told
+def judge(samples: list[Sample], ticks: NDArray[np.float64], round_s: float) -> dict[str, Any]:
+    """Figures of a run, and under `problems` what was not flat. `ticks` (ticks, 3): stamp, wall and
+    CPU time of each tick in seconds; every `round_s` the same faults come again, and times are told
     from two whole rounds on. Until a tenth has a sample there are no figures."""
-    ticks = len(tick_seconds)
-    tenth = ticks // 10
+    count = len(ticks)
+    tenth = count // 10
     early = [s for s in samples if tenth <= s.ticks < 2 * tenth]
-    late = [s for s in samples if ticks - tenth <= s.ticks]
+    late = [s for s in samples if count - tenth <= s.ticks]
     if not early or not late:
-        return {"ticks": ticks, "problems": ["too short to judge"]}
+        return {"ticks": count, "problems": ["too short to judge"]}
     settled = [s for s in samples if s.ticks >= tenth]
     megabytes = np.array([s.resident_mb for s in settled])
     slope, start = np.polyfit([s.ticks for s in settled], megabytes, 1)
     before, after = (float(np.median([s.resident_mb for s in part])) for part in (early, late))
     scatter = megabytes - (start + slope * np.array([s.ticks for s in settled]))
     figures: dict[str, Any] = {
-        "ticks": ticks,
+        "ticks": count,
         "seconds": samples[-1].seconds,
         "peak_mb": max(s.resident_mb for s in samples),
         "second_tenth_mb": before,
@@ -52,15 +50,16 @@ def judge(
         "scatter_mb": round(float(scatter.std()), 2),
     }
     for name in ("descriptors", "threads"):
-        counts = [max(getattr(s, name) for s in part) for part in (early, late)]
+        counts = [float(np.median([getattr(s, name) for s in part])) for part in (early, late)]
         figures[name] = {"second_tenth": counts[0], "last_tenth": counts[1]}
-    rounds = ticks // round_ticks
-    for column, name in enumerate(("wall_ms", "cpu_ms")):
-        times = 1e3 * tick_seconds[: rounds * round_ticks, column]
-        for part, values in (("first", times[:round_ticks]), ("last", times[-round_ticks:])):
-            if rounds > 1:
-                p50, p99 = np.percentile(values, (50, 99)).round(2).tolist()
-                figures.setdefault(name, {})[f"{part}_round"] = {"p50": p50, "p99": p99}
+    since = ticks[:, 0] - ticks[0, 0] + 1e-6  # not every instant has a tick, if all cameras fail
+    last = int((since[-1] + np.median(np.diff(since))) // round_s) - 1
+    for column, name in ((1, "wall_ms"), (2, "cpu_ms")):
+        for part, number in (("first_round", 0), ("last_round", last)):
+            if last > 0:
+                times = 1e3 * ticks[since // round_s == number, column]
+                p50, p99 = np.percentile(times, (50, 99)).round(2).tolist()
+                figures.setdefault(name, {})[part] = {"p50": p50, "p99": p99}
     return figures | {"problems": _problems(figures)}
 
 
