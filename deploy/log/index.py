@@ -47,11 +47,13 @@ class RawMessage:
     sequence: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A chunk, or one message outside any chunk: the unit that is read at once."""
+    """A chunk, or one message outside any chunk: the unit that is read at once. A long log has
+    tens of thousands."""
 
     start_ns: int
+    end_ns: int  # of its last message
     offset: int  # of its record in the file
     channel_ids: frozenset[int]  # empty: unknown
     cut: bool = False  # the file ends inside it
@@ -144,14 +146,15 @@ def _read_summary(stream: BinaryIO, size: int) -> LogIndex | None:
         return None
     stream.seek(footer.summary_start)
     index = LogIndex()
+    known: dict[frozenset[int], frozenset[int]] = {}  # most chunks hold the same channels
     for opcode, body in _records(stream.read(footer_start - footer.summary_start)):
         _define(index, opcode, body)
         if opcode == Opcode.CHUNK_INDEX:
             chunk = ChunkIndex.read(ReadDataStream(io.BytesIO(body)))
             channel_ids = frozenset(chunk.message_index_offsets)
-            index.blocks.append(
-                Block(chunk.message_start_time, chunk.chunk_start_offset, channel_ids)
-            )
+            channel_ids = known.setdefault(channel_ids, channel_ids)
+            times = chunk.message_start_time, chunk.message_end_time
+            index.blocks.append(Block(*times, chunk.chunk_start_offset, channel_ids))
     return index if index.blocks else None
 
 
@@ -173,7 +176,8 @@ def _walk(stream: BinaryIO, size: int) -> LogIndex:
             elif opcode == Opcode.MESSAGE and not cut:
                 message = _message(stream.read(_MESSAGE_HEADER.size))
                 channel_ids = frozenset([message.channel_id])
-                index.blocks.append(Block(message.log_time, offset, channel_ids))
+                times = message.log_time, message.log_time
+                index.blocks.append(Block(*times, offset, channel_ids))
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL) and not cut:
                 _define(index, opcode, _record_body(stream, length))
             offset += 9 + length
@@ -189,8 +193,8 @@ def _index_chunk(index: LogIndex, chunk: Chunk, offset: int, cut: bool) -> None:
         if opcode == Opcode.MESSAGE:
             channel_ids.add(_message(body).channel_id)
     if channel_ids:
-        block = Block(chunk.message_start_time, offset, frozenset(channel_ids), cut)
-        index.blocks.append(block)
+        times = chunk.message_start_time, chunk.message_end_time
+        index.blocks.append(Block(*times, offset, frozenset(channel_ids), cut))
 
 
 def _define(index: LogIndex, opcode: int, body: bytes) -> None:

@@ -133,7 +133,7 @@ class LogReader:
             for number, channel in self._index.channels.items()
             if wanted is None or channel.topic in wanted
         }
-        for raw in self._ordered(frozenset(known), end_ns):
+        for raw in self._ordered(frozenset(known), start_ns, end_ns):
             if raw.channel_id not in known or (start_ns is not None and raw.log_time < start_ns):
                 continue
             if end_ns is not None and raw.log_time >= end_ns:
@@ -182,14 +182,19 @@ class LogReader:
         schema = self._index.schemas.get(channel.schema_id)
         return schema.name if schema else ""
 
-    def _ordered(self, channel_ids: frozenset[int], end_ns: int | None) -> Iterator[RawMessage]:
-        """Merge the blocks by time: a block is read when the messages before it are through."""
+    def _ordered(
+        self, channel_ids: frozenset[int], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[RawMessage]:
+        """Merge the blocks by time: a block is read when the messages before it are through, and
+        not at all when it is over before the start."""
         waiting: list[tuple[int, int, int, RawMessage]] = []
         order = itertools.count()
         with open_log(self.path) as stream:
             for block in self._index.blocks:
                 if end_ns is not None and block.start_ns >= end_ns:
                     break
+                if start_ns is not None and block.start_ns <= block.end_ns < start_ns:
+                    continue
                 if block.channel_ids and block.channel_ids.isdisjoint(channel_ids):
                     continue
                 while waiting and waiting[0][0] < block.start_ns:

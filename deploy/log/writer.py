@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Any
 
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from google.protobuf.message import Message
+from mcap.data_stream import RecordBuilder
+from mcap.records import ChunkIndex
 from mcap.well_known import MessageEncoding, SchemaEncoding
 from mcap.writer import Writer
 from mcap_protobuf.schema import build_file_descriptor_set
@@ -29,7 +32,7 @@ class LogWriter:
     the header is fixed and no clock is read.
 
     chunk_bytes: messages are compressed, and lost by a cut, in chunks of this size. The index of
-    every chunk, about 2 KB, stays in memory until the log ends.
+    every chunk, ten bytes a channel, stays in memory until the log ends.
     `in_place`: for recordings, which are worth more cut than not at all. The file has its name
     from the start, and an exception leaves what was there at the last `flush`.
     `resumable`: Control-C leaves `NAME.part`, for whoever can go on from there.
@@ -69,6 +72,8 @@ class LogWriter:
         except OSError as error:
             raise self._unwritable(error) from error
         self._mcap = Writer(self._stream, chunk_size=self._chunk_bytes)
+        # As objects, one chunk's index takes 2 KB until the log ends.
+        self._mcap._Writer__chunk_indices = _PackedIndex()  # type: ignore[attr-defined]
         self._mcap.start(profile="", library="octoview")
         return self
 
@@ -198,3 +203,20 @@ class LogWriter:
 
     def _unwritable(self, error: OSError) -> LogError:
         return LogError(f"{self.path}: can't be written ({error.strerror}); choose another place")
+
+
+class _PackedIndex:
+    """Stands for the writer's list of chunk indices: keeps them as the bytes that they will be."""
+
+    def __init__(self) -> None:
+        self._records = RecordBuilder()
+
+    def append(self, index: ChunkIndex) -> None:
+        index.write(self._records)
+
+    def __iter__(self) -> Iterator["_PackedIndex"]:
+        yield self
+
+    def write(self, stream: RecordBuilder) -> None:
+        """All of them at once, when the log ends."""
+        stream.write(self._records.end())

@@ -40,9 +40,11 @@ class Inbox:
             self.received[image.camera] += 1
             self._lost.pop(image.camera, None)
             was_open = self._joiner.open_ns
-            closed = self._joiner.add(image)
-            if closed is not None:
+            for closed in self._joiner.add(image):
                 self._offer(closed)
+            # No live stamp is ahead of its time, so one camera's word is enough.
+            if self._joiner.next_began:
+                self._offer(self._joiner.close())
             if self._joiner.open_ns != was_open:
                 self._opened_s = time.monotonic()
             if self._complete():

@@ -53,6 +53,7 @@ class Playback:
         self._start_ns = zero_ns + round(part.start_s * 1e9)
         self._end_ns = None if part.end_s is None else zero_ns + round(part.end_s * 1e9)
         self._stretches: deque[tuple[int, int]] = deque()  # played from, played less log time
+        self._latest_ns: int | None = None  # what the last of them is less log time
         self._shift_ns = 0
         self._poses: EgoPoses | None = None
 
@@ -83,7 +84,8 @@ class Playback:
                     assert played_ns is not None
                     shift_ns = played_ns + self._period_ns - image.stamp_ns
                 stamp_ns = image.stamp_ns + shift_ns
-                if not self._stretches or self._stretches[-1][1] != shift_ns:
+                if self._latest_ns != shift_ns:
+                    self._latest_ns = shift_ns
                     self._stretches.append((stamp_ns, shift_ns))
                 played_ns = max(stamp_ns, played_ns or 0)
                 yield replace(image, stamp_ns=stamp_ns) if shift_ns else image

@@ -40,7 +40,7 @@ TIMING_SCHEMA = "octoview.Timing"
 # One byte per field and cell; Foxglove paints red, green, blue, alpha as they are.
 GRID_FIELDS = ("red", "green", "blue", "alpha", "drivable", "confidence")
 GRID_ALPHA = 160
-# About eight ticks of the hw2 rig: with a chunk a tick the log's index takes 2 KB of memory a tick.
+# About eight ticks of the hw2 rig: the log's index, in memory until it ends, has an entry a chunk.
 CHUNK_BYTES = 8 * 2**20
 
 

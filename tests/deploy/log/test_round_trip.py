@@ -21,6 +21,7 @@ from calib.rotation import from_quaternion, to_quaternion
 from deploy.errors import LogError
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update, to_scene_update
+from deploy.log.index import read_block
 from deploy.log.reader import LogReader
 from deploy.log.writer import LogWriter
 
@@ -195,6 +196,21 @@ def test_reading_streams(tmp_path: Path) -> None:
     assert streamed < 8e6 < 20e6 < held
 
 
+def test_what_is_over_before_the_start_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LogWriter(tmp_path / "log.mcap", chunk_bytes=1) as log:
+        for stamp in range(100):
+            log.json("/a", "test.A", {"stamp": stamp}, stamp)
+    blocks = []
+    monkeypatch.setattr(
+        "deploy.log.reader.read_block", lambda *a: blocks.append(a) or read_block(*a)
+    )
+    found = LogReader(tmp_path / "log.mcap").messages(start_ns=95)
+    assert [message.stamp_ns for message in found] == [95, 96, 97, 98, 99]
+    assert len(blocks) == 5
+
+
 def test_failure_leaves_nothing_and_keeps_the_old_log(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "log.mcap"
     path.write_bytes(b"the log of before")
@@ -278,3 +294,22 @@ def test_boxes_round_trip(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.corners.min(axis=0), [9, 0, 0], atol=1e-12)
     np.testing.assert_allclose(read.corners.max(axis=0), [11, 4, 1.5], atol=1e-12)
     assert (read.corners[:4, 2] < read.corners[4:, 2]).all()
+
+
+def test_the_index_of_a_long_log_is_small_in_memory(tmp_path: Path) -> None:
+    chunks = 2000
+    with LogWriter(tmp_path / "long.mcap", chunk_bytes=1) as log:
+        log.json("/a", "test.A", {}, 0)
+        tracemalloc.start()
+        for stamp in range(1, chunks):
+            log.json("/a", "test.A", {}, stamp)
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert grown < 200 * chunks
+    with (tmp_path / "long.mcap").open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    assert summary is not None and summary.statistics is not None
+    assert len(summary.chunk_indexes) == summary.statistics.chunk_count >= chunks
+    assert [c.message_start_time for c in summary.chunk_indexes][-5:] == [
+        *range(chunks - 5, chunks)
+    ]

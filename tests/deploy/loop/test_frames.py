@@ -92,7 +92,7 @@ def test_the_first_camera_has_no_privilege():
 def test_an_image_that_comes_after_its_set_is_left_out():
     images = [
         *(image("a", 0), image("b", 0)),
-        *(image("a", PERIOD), image("c", 0), image("b", PERIOD), image("c", PERIOD)),
+        *(image("a", PERIOD), image("b", PERIOD), image("c", 0), image("c", PERIOD)),
     ]
     first, second = join_frames(images, small_rig())
     assert set(first.images) == {"a", "b"}

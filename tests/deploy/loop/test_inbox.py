@@ -29,7 +29,8 @@ def put(inbox: Inbox, tick: int, names: str = "abc", sequence: int | None = None
         inbox.put(EncodedImage(name, START + tick * PERIOD, b"", "jpeg", sequence))
 
 
-def test_a_set_is_there_as_soon_as_the_last_camera_is(inbox: Inbox):
+def test_a_set_is_there_as_soon_as_the_last_camera_is(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr(inbox, "_wait_s", 1e9)  # it must not come to that
     put(inbox, 0, "ab")
     taken = []
     thread = threading.Thread(target=lambda: taken.append(inbox.take()))
@@ -53,6 +54,17 @@ def test_a_silent_camera_is_waited_for_half_a_period_and_marked(inbox: Inbox):
     put(inbox, 1, "ab")
     taken = inbox.take()
     assert taken is not None and set(taken.images) == {"a", "b"} and taken.late == {"c"}
+
+
+def test_the_first_image_of_the_next_instant_ends_a_set(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr(inbox, "_wait_s", 1e9)  # it must not come to that
+    put(inbox, 0, "ab")
+    put(inbox, 1, "a")
+    taken = inbox.take()
+    assert taken is not None and set(taken.images) == {"a", "b"}
+    put(inbox, 1, "bc")
+    taken = inbox.take()
+    assert taken is not None and set(taken.images) == set(NAMES)
 
 
 def test_a_lost_camera_is_not_waited_for_and_its_reason_travels(inbox: Inbox, monkeypatch):

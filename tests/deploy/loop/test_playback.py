@@ -101,6 +101,19 @@ def test_no_instant_is_torn_by_a_jump_or_the_end(reader: LogReader) -> None:
     assert of_main(seen) == [(0, 0), (28, 11)] and len(seen) == 2 * cameras
 
 
+def test_poses_are_read_along_and_not_again(
+    reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    read = LogReader.messages
+    monkeypatch.setattr(LogReader, "messages", lambda *a: begun.append(a) or read(*a))
+    playback = Playback(reader, Part(times=2))
+    for image in playback.images():
+        assert playback.world_from_ego(image.stamp_ns) is not None
+    poses = [arguments for arguments in begun if arguments[1] == {channels.TRANSFORMS}]
+    assert len(poses) == 2  # one for each round
+
+
 def test_a_jump_past_the_end_ends_the_round(reader: LogReader) -> None:
     controls = Controls(lambda seconds: "")
     controls._seek_s = 99.0
