@@ -41,8 +41,7 @@ def _do(arguments: argparse.Namespace, rest: list[str], slots: Slots) -> int:
         arguments.run.mkdir(parents=True, exist_ok=True)
         slot = slots.choose()
         durable.point(arguments.run / "slot", slot)
-        engine = engines.ready(slot, slots.state / "engines")
-        model = f"--model {engine}" if engine else ""
+        model = engines.options(slot, slots.state / "engines")
         durable.write_text(arguments.run / "environment", f"OCTOVIEW_MODEL={model}\n")
     elif verb == "stopped":
         # systemd tells how the service ended: a stop on request is no failed start.

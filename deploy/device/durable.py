@@ -25,13 +25,13 @@ def point(link: Path, target: Path) -> None:
 def rename(source: Path, target: Path) -> None:
     """Move within a file system; what `target` was is gone in the same step."""
     source.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def remove(path: Path) -> None:
     """Remove a file, if it is there."""
     path.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def sync_tree(folder: Path) -> None:
@@ -40,11 +40,12 @@ def sync_tree(folder: Path) -> None:
         for name in files:
             path = Path(root) / name
             if not path.is_symlink():
-                _sync(path)
-        _sync(Path(root))
+                sync(path)
+        sync(Path(root))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,6 +15,10 @@ SELF_TEST_S = 900
 
 SERVICE_USER = "octoview"
 
+SELF_TEST_ENGINE = "onnxruntime"
+"""What the reference was made with. TensorRT is not asked: it would build an engine first, and
+`octoview export` compares each engine with ONNX Runtime when it builds it."""
+
 
 def update(slots: Slots, package: Path, allow_downgrade: bool = False) -> Path:
     """Verify, unpack and self-test `package`, and put it on trial from the next start on.
@@ -51,7 +55,10 @@ def self_test(slots: Slots, slot: Path) -> None:
     neither current nor on trial.
     """
     result = slots.state / "health/self-test.json"
-    command = [str(slot / "bin/octoview"), "self-test", "--json", str(result)]
+    command = [
+        *(str(slot / "bin/octoview"), "self-test", "--engine", SELF_TEST_ENGINE),
+        *("--json", str(result)),
+    ]
     user = _service_user()
     try:
         done = subprocess.run(

@@ -109,9 +109,7 @@ def make_small_package(work: Path, version: str, key: Path, public: Path) -> Pat
 
 def install(run: Run, root: EmulatedRoot, package: Path) -> None:
     """By apt from a local repository; doctor and self-test on the arm64 runtime."""
-    root.run(*APT, "purge", "octoview", code=None)
-    for name in ("var/lib/octoview", "opt/octoview"):
-        shutil.rmtree(root.folder / name, ignore_errors=True)
+    clean(root)  # of what a run before left, half installed perhaps
     repository = root.folder / "srv/repo"
     shutil.rmtree(repository, ignore_errors=True)
     repository.mkdir(parents=True)

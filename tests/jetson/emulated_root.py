@@ -10,6 +10,9 @@ from pathlib import Path
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bookworm"
 INCLUDED = "python3,python3.11,openssl,adduser,libstdc++6"
+MOUNTED = ("proc", "sys", "dev")
+"""ONNX Runtime asks /sys for the processors, and aborts without an answer."""
+
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Magic and mask of a 64-bit Arm program, as Debian's qemu-user-static registers them.
 _AARCH64 = (
@@ -37,7 +40,7 @@ class EmulatedRoot:
                 *(SUITE, str(self.folder), MIRROR),
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        for name in ("proc", "dev"):
+        for name in MOUNTED:
             subprocess.run(["mount", "--bind", f"/{name}", str(self.folder / name)], check=True)
         # No service is started by an installation.
         policy = self.folder / "usr/sbin/policy-rc.d"
@@ -46,7 +49,7 @@ class EmulatedRoot:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for name in ("proc", "dev"):
+        for name in MOUNTED:
             subprocess.run(["umount", "-l", str(self.folder / name)], check=False)
 
     def run(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:

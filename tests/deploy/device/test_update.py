@@ -8,9 +8,9 @@ import pytest
 from deploy.device.release import ReleaseError, signature_path, statement_path
 from deploy.device.seal import SealError
 from deploy.device.slots import STARTS, SlotError
-from deploy.device.update import update
+from deploy.device.update import self_test, update
 from tests.deploy.device.conftest import Device
-from tests.deploy.device.fake import make_key, make_package
+from tests.deploy.device.fake import make_key, make_package, make_version
 
 
 def copy(device: Device, version: str, into: Path) -> Path:
@@ -50,6 +50,16 @@ def test_a_failed_self_test_changes_nothing(device: Device) -> None:
     with pytest.raises(SealError, match=r"1\.2: self-test failed: .*objects differ"):
         update(device.slots, device.packages / "octoview_1.2_arm64.deb")
     assert device.slots.choose().name == "1.0"
+
+
+def test_the_self_test_runs_on_what_its_reference_was_made_with(
+    device: Device, tmp_path: Path
+) -> None:
+    """Left to choose, it would take TensorRT where there is one, and build an engine first."""
+    slot = make_version(device.slots.folder, "3.0")
+    (slot / "bin/octoview").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/seen\n')
+    self_test(device.slots, slot)
+    assert (tmp_path / "seen").read_text().startswith("self-test --engine onnxruntime --json ")
 
 
 @pytest.mark.parametrize(
