@@ -17,6 +17,9 @@ from deploy.errors import DeployError
 
 PRECISION = "fp16"
 MODEL = "nano"
+MISTRUSTED = 5
+"""Failures in a row after which the engine is suspected: its driver may have changed. More than a
+version on trial has starts, so that the version before it is first tried with the engine."""
 STATUS = "status.json"
 
 
@@ -61,11 +64,18 @@ def build(slot: Path, folder: Path, root: Path = Path("/")) -> bool:
     return True
 
 
-def options(slot: Path, folder: Path, root: Path = Path("/")) -> str:
+def options(slot: Path, folder: Path, failures: int = 0, root: Path = Path("/")) -> str:
     """Of `octoview run`: the engine if it is ready, else ONNX Runtime by name. The loop's own
-    choice would be TensorRT, which builds what is not there while the cameras wait."""
+    choice would be TensorRT, which builds what is not there while the cameras wait.
+
+    failures: starts in a row that ended badly; from MISTRUSTED on the engine is left out.
+    """
     engine = ready(slot, folder, root)
-    return f"--model {engine}" if engine else "--engine onnxruntime"
+    if engine and failures < MISTRUSTED:
+        return f"--model {engine}"
+    if engine:
+        print(f"{failures} failures in a row: ONNX Runtime takes the place of {engine}")
+    return "--engine onnxruntime"
 
 
 def ready(slot: Path, folder: Path, root: Path = Path("/")) -> Path | None:

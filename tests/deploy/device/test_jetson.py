@@ -10,7 +10,12 @@ import pytest
 from deploy.commands import doctor_jetson
 from deploy.commands.doctor_jetson import jetson_lines
 from deploy.device import durable, health, jetson
-from deploy.device.backoff import HEALTHY_S, LONGEST_S, wait_after_failure
+from deploy.device.backoff import (
+    HEALTHY_S,
+    LONGEST_S,
+    failures_in_a_row,
+    wait_after_failure,
+)
 from deploy.device.engines import EngineBuildError, build, options, read_status, ready
 from deploy.device.power import set_power_mode
 from deploy.device.seal import seal
@@ -152,11 +157,12 @@ def exporter(tmp_path: Path, verdict: str) -> Path:
 def test_engine_is_built_once_and_again_for_another_tensorrt(root: Path, tmp_path: Path) -> None:
     slot, folder = exporter(tmp_path, ":"), tmp_path / "engines"
     # TensorRT is there, and the loop is told not to choose it: it would build, and cameras wait.
-    assert options(slot, folder, root) == "--engine onnxruntime"
+    assert options(slot, folder, root=root) == "--engine onnxruntime"
     assert build(slot, folder, root)
     assert (folder / "nano.engine").read_text() == "engine\n"
     assert ready(slot, folder, root) == folder / "nano.engine"
-    assert options(slot, folder, root) == f"--model {folder}/nano.engine"
+    assert options(slot, folder, 4, root) == f"--model {folder}/nano.engine"
+    assert options(slot, folder, 5, root) == "--engine onnxruntime"  # it may be to blame
     assert read_status(folder)["state"] == "ready"
     assert not build(slot, folder, root)
     library = root / "usr/lib/aarch64-linux-gnu/libnvinfer.so.10.3.0"
@@ -237,4 +243,6 @@ def test_waits_grow_and_a_long_run_ends_the_row(tmp_path: Path) -> None:
         waits.append(wait_after_failure(file, now))
         now += waits[-1] + 1
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60] and max(waits) == LONGEST_S
+    assert failures_in_a_row(file, now) == 8
+    assert failures_in_a_row(file, now + HEALTHY_S + 100) == 0
     assert wait_after_failure(file, now + HEALTHY_S + 100) == 2

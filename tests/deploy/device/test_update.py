@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.device import jetson
 from deploy.device.release import ReleaseError, signature_path, statement_path
 from deploy.device.seal import SealError
 from deploy.device.slots import STARTS, SlotError
@@ -44,6 +45,19 @@ def test_a_stop_on_request_is_no_failed_start(device: Device) -> None:
     for _ in range(2 * STARTS):
         assert device.slots.choose().name == "1.1"
         device.slots.uncount()
+
+
+def test_too_little_disk_is_told_before_anything_is_unpacked(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package says that it takes 1 GiB."""
+    package = device.packages / "octoview_1.1_arm64.deb"
+    monkeypatch.setattr(jetson, "free_gib", lambda folder: 1.4)
+    with pytest.raises(ReleaseError, match=r"needs 1\.5 GiB in .*, 1\.4 are free; remove old"):
+        update(device.slots, package)
+    assert list(device.slots.folder.iterdir()) == []
+    monkeypatch.setattr(jetson, "free_gib", lambda folder: 1.6)
+    update(device.slots, package)
 
 
 def test_a_failed_self_test_changes_nothing(device: Device) -> None:
