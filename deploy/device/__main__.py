@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def _do(arguments: argparse.Namespace, rest: list[str], slots: Slots) -> int:
         arguments.run.mkdir(parents=True, exist_ok=True)
         slot = slots.choose()
         durable.point(arguments.run / "slot", slot)
-        engine = engines.ready(slot, slots.state / "engines")
-        model = f"--model {engine}" if engine else ""
+        row = backoff.failures_in_a_row(arguments.run / "failures", time.monotonic())
+        model = engines.options(slot, slots.state / "engines", row)
         durable.write_text(arguments.run / "environment", f"OCTOVIEW_MODEL={model}\n")
     elif verb == "stopped":
         # systemd tells how the service ended: a stop on request is no failed start.

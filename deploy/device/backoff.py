@@ -13,14 +13,19 @@ HEALTHY_S = 300
 
 def wait_after_failure(file: Path, now: float) -> float:
     """Seconds to wait; `file`, gone with the next boot, holds the row's length and last time."""
-    try:
-        failures, last = (float(word) for word in file.read_text(encoding="utf-8").split())
-    except (OSError, ValueError):
-        failures, last = 0.0, now
-    failures = 1.0 if now - last > HEALTHY_S else failures + 1
+    failures = failures_in_a_row(file, now) + 1
     wait = min(2.0**failures, LONGEST_S)
     file.write_text(f"{failures} {now + wait}", encoding="utf-8")
     return wait
+
+
+def failures_in_a_row(file: Path, now: float) -> int:
+    """Length of the row that goes on; 0 where there is none."""
+    try:
+        failures, last = (float(word) for word in file.read_text(encoding="utf-8").split())
+    except (OSError, ValueError):
+        return 0
+    return 0 if now - last > HEALTHY_S else int(failures)
 
 
 def sleep_after_failure(file: Path) -> None:

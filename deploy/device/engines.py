@@ -17,6 +17,9 @@ from deploy.errors import DeployError
 
 PRECISION = "fp16"
 MODEL = "nano"
+MISTRUSTED = 5
+"""Failures in a row after which the engine is suspected: its driver may have changed. More than a
+version on trial has starts, so that the version before it is first tried with the engine."""
 STATUS = "status.json"
 
 
@@ -52,19 +55,37 @@ def build(slot: Path, folder: Path, root: Path = Path("/")) -> bool:
     if done.returncode or not fresh.is_file():
         _fail(folder, f"octoview export ended with {done.returncode}; see the journal of "
                       "octoview-engines.service", key)  # fmt: skip
+    durable.sync(fresh)  # its bytes must be on the disk before its name is
+    seconds, digest = round(time.time() - started, 1), sha256(fresh)
+    _write(folder, {"state": "ready", "key": key, "engine": str(engine), "sha256": digest,
+                    "seconds": seconds})  # fmt: skip
+    # Last: its name is what starts the loop again (octoview-engine-ready.path).
     durable.rename(fresh, engine)
-    seconds = round(time.time() - started, 1)
-    _write(folder, {"state": "ready", "key": key, "engine": str(engine), "seconds": seconds})
     return True
 
 
+def options(slot: Path, folder: Path, failures: int = 0, root: Path = Path("/")) -> str:
+    """Of `octoview run`: the engine if it is ready, else ONNX Runtime by name. The loop's own
+    choice would be TensorRT, which builds what is not there while the cameras wait.
+
+    failures: starts in a row that ended badly; from MISTRUSTED on the engine is left out.
+    """
+    engine = ready(slot, folder, root)
+    if engine and failures < MISTRUSTED:
+        return f"--model {engine}"
+    if engine:
+        print(f"{failures} failures in a row: ONNX Runtime takes the place of {engine}")
+    return "--engine onnxruntime"
+
+
 def ready(slot: Path, folder: Path, root: Path = Path("/")) -> Path | None:
-    """The engine of `slot`'s model, if it is there and nothing that decides it has changed."""
+    """The engine of `slot`'s model, if it is whole and nothing that decides it has changed."""
     model, engine = slot / "models" / f"{MODEL}.onnx", folder / f"{MODEL}.engine"
     library, status = jetson.tensorrt(root), read_status(folder)
     if not (library and model.is_file() and engine.is_file() and status["state"] == "ready"):
         return None
-    return engine if status.get("key") == _key(model, library, root) else None
+    expected = {"key": _key(model, library, root), "sha256": sha256(engine)}
+    return engine if expected.items() <= status.items() else None
 
 
 def read_status(folder: Path) -> dict[str, object]:

@@ -6,6 +6,7 @@ import pwd
 import subprocess
 from pathlib import Path
 
+from deploy.device import jetson
 from deploy.device.release import ReleaseError, is_newer, verify
 from deploy.device.seal import RELEASE, SealError, check_all
 from deploy.device.slots import Slots
@@ -14,6 +15,13 @@ SELF_TEST_S = 900
 """Longest time that a self-test may take; on the slowest Orin it is well under a minute."""
 
 SERVICE_USER = "octoview"
+
+ROOM = 1.5
+"""Times the package's installed size that an update needs: the version, its byte code, its log."""
+
+SELF_TEST_ENGINE = "onnxruntime"
+"""What the reference was made with. TensorRT is not asked: it would build an engine first, and
+`octoview export` compares each engine with ONNX Runtime when it builds it."""
 
 
 def update(slots: Slots, package: Path, allow_downgrade: bool = False) -> Path:
@@ -37,6 +45,7 @@ def update(slots: Slots, package: Path, allow_downgrade: bool = False) -> Path:
                 f"{package}: version {release.version} is not newer than {running['version']}, "
                 "which runs; --allow-downgrade installs it all the same"
             )
+        _check_room(slots, package)
         slot = _unpack(slots, package, release.version)
         compile_code(slot)
         self_test(slots, slot)
@@ -51,7 +60,10 @@ def self_test(slots: Slots, slot: Path) -> None:
     neither current nor on trial.
     """
     result = slots.state / "health/self-test.json"
-    command = [str(slot / "bin/octoview"), "self-test", "--json", str(result)]
+    command = [
+        *(str(slot / "bin/octoview"), "self-test", "--engine", SELF_TEST_ENGINE),
+        *("--json", str(result)),
+    ]
     user = _service_user()
     try:
         done = subprocess.run(
@@ -83,6 +95,19 @@ def read_release(slot: Path) -> dict[str, str]:
         return {"version": content["version"], "target": content["target"], **content}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SealError(f"{slot / RELEASE}: can't be read; install the version again") from error
+
+
+def _check_room(slots: Slots, package: Path) -> None:
+    command = ["dpkg-deb", "--field", str(package), "Installed-Size"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    size_kib = int(done.stdout) if done.stdout.strip().isdigit() else 0
+    needed = ROOM * size_kib / 2**20
+    free = jetson.free_gib(slots.folder) or 0.0
+    if free < needed:
+        raise ReleaseError(
+            f"{package}: needs {needed:.1f} GiB in {slots.folder}, {free:.1f} are free; remove old "
+            f"logs from {slots.state / 'log'}"
+        )
 
 
 def _unpack(slots: Slots, package: Path, version: str) -> Path:

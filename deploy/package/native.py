@@ -27,7 +27,8 @@ def build(
     """Build what is possible into `out`.
 
     headers: folder with `python3.X/Python.h` and `<machine>-linux-gnu/python3.X/pyconfig.h`.
-    cuda_runtime: folder with `include/` and `lib/libcudart_static.a` for the target's machine.
+    cuda_runtime: folder with `include/` and `lib/libcudart.so.N` for the target's machine; the
+    device's own is what the kernels run on.
     work: an empty folder. Raises PackageError when a compiler that is there fails, and when the
     result needs a newer glibc than the target has.
     """
@@ -99,8 +100,14 @@ def _cpu(target: Target, headers: Path | None, work: Path, out: Path) -> Path:
 
 
 def _cuda(target: Target, runtime: Path | None, out: Path) -> Path:
-    assert runtime is not None
+    assert runtime is not None and target.cuda is not None
     library = out / "liboctoview_cuda.so"
+    cudart = runtime / f"lib/libcudart.so.{target.cuda.split('.')[0]}"
+    if not cudart.is_file():
+        raise PackageError(
+            f"{runtime}: has no lib/{cudart.name}; give nvidia/cu13 of the wheel "
+            f"nvidia-cuda-runtime for {target.machine}"
+        )
     # Options as in deploy/native/cuda.cmake: CMake can't cross-compile with a runtime from a wheel.
     _run([
         *("nvcc", "-shared", "-std=c++17", "-O3", "--fmad=false"),
@@ -109,8 +116,7 @@ def _cuda(target: Target, runtime: Path | None, out: Path) -> Path:
         *("-target-dir", "x86_64-linux"),  # nvcc's own headers are the same for every machine
         *(f"-I{ROOT / 'deploy/native'}", f"-I{runtime / 'include'}"),
         *(str(ROOT / "deploy/native/cuda.cu"), "-o", str(library)),
-        *("-Xlinker", str(runtime / "lib/libcudart_static.a"), "-Xlinker", "--strip-all"),
-        *("-lrt", "-ldl", "-lpthread"),
+        *("-Xlinker", str(cudart), "-Xlinker", "--strip-all"),
     ])  # fmt: skip
     return library
 

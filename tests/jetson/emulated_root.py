@@ -5,11 +5,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bookworm"
 INCLUDED = "python3,python3.11,openssl,adduser,libstdc++6"
+MOUNTED = ("proc", "sys", "dev")
+"""ONNX Runtime asks /sys for the processors, and aborts without an answer."""
+
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Magic and mask of a 64-bit Arm program, as Debian's qemu-user-static registers them.
 _AARCH64 = (
@@ -37,7 +41,7 @@ class EmulatedRoot:
                 *(SUITE, str(self.folder), MIRROR),
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        for name in ("proc", "dev"):
+        for name in MOUNTED:
             subprocess.run(["mount", "--bind", f"/{name}", str(self.folder / name)], check=True)
         # No service is started by an installation.
         policy = self.folder / "usr/sbin/policy-rc.d"
@@ -46,7 +50,7 @@ class EmulatedRoot:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for name in ("proc", "dev"):
+        for name in MOUNTED:
             subprocess.run(["umount", "-l", str(self.folder / name)], check=False)
 
     def run(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -57,17 +61,33 @@ class EmulatedRoot:
         return done
 
     def run_and_kill(self, *words: str, after_s: float) -> bool:
-        """Run a program and kill -9 it with all its children; whether it was still running."""
+        """Run a program and kill -9 all that runs in the root; whether it was still running.
+
+        All of it: apt gives dpkg a session of its own. Stopped first, so that nothing goes on for
+        a moment without what it talks to.
+        """
         process = subprocess.Popen(
-            self._command(words), env=_ENV, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            self._command(words), env=_ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(after_s)
         running = process.poll() is None
-        if running:
-            os.killpg(process.pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for one in self._processes():
+                with suppress(ProcessLookupError):
+                    os.kill(one, number)
         process.wait()
+        while self._processes():
+            time.sleep(0.05)
         return running
+
+    def _processes(self) -> list[int]:
+        """Everything whose root directory is this one."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (entry / "root").readlink() == self.folder:
+                    found.append(int(entry.name))
+        return found
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
         return ["chroot", str(self.folder), *words]

@@ -53,7 +53,7 @@ def make_package(
     make_version(root / "opt/octoview", version, keys, good, files)
     (root / "DEBIAN").mkdir()
     (root / "DEBIAN/control").write_text(
-        f"Package: octoview\nVersion: {version}\nArchitecture: arm64\n"
+        f"Package: octoview\nVersion: {version}\nArchitecture: arm64\nInstalled-Size: {1 << 20}\n"
         "Maintainer: Nobody <nobody@localhost>\nDescription: fake\n"
     )
     package = folder / f"octoview_{version}_arm64.deb"

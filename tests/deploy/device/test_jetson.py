@@ -9,9 +9,14 @@ import pytest
 
 from deploy.commands import doctor_jetson
 from deploy.commands.doctor_jetson import jetson_lines
-from deploy.device import health, jetson
-from deploy.device.backoff import HEALTHY_S, LONGEST_S, wait_after_failure
-from deploy.device.engines import EngineBuildError, build, read_status, ready
+from deploy.device import durable, health, jetson
+from deploy.device.backoff import (
+    HEALTHY_S,
+    LONGEST_S,
+    failures_in_a_row,
+    wait_after_failure,
+)
+from deploy.device.engines import EngineBuildError, build, options, read_status, ready
 from deploy.device.power import set_power_mode
 from deploy.device.seal import seal
 from deploy.errors import DeployError
@@ -151,10 +156,13 @@ def exporter(tmp_path: Path, verdict: str) -> Path:
 
 def test_engine_is_built_once_and_again_for_another_tensorrt(root: Path, tmp_path: Path) -> None:
     slot, folder = exporter(tmp_path, ":"), tmp_path / "engines"
-    assert ready(slot, folder, root) is None
+    # TensorRT is there, and the loop is told not to choose it: it would build, and cameras wait.
+    assert options(slot, folder, root=root) == "--engine onnxruntime"
     assert build(slot, folder, root)
     assert (folder / "nano.engine").read_text() == "engine\n"
     assert ready(slot, folder, root) == folder / "nano.engine"
+    assert options(slot, folder, 4, root) == f"--model {folder}/nano.engine"
+    assert options(slot, folder, 5, root) == "--engine onnxruntime"  # it may be to blame
     assert read_status(folder)["state"] == "ready"
     assert not build(slot, folder, root)
     library = root / "usr/lib/aarch64-linux-gnu/libnvinfer.so.10.3.0"
@@ -179,6 +187,35 @@ def test_a_build_cut_off_leaves_no_engine_and_is_done_again(root: Path, tmp_path
     assert not (folder / "nano.engine").exists()
     (slot / "bin/octoview").write_text('#!/bin/sh\nfor out; do :; done\necho engine > "$out"\n')
     assert build(slot, folder, root)
+
+
+def test_an_engine_that_the_power_cut_emptied_is_built_again(root: Path, tmp_path: Path) -> None:
+    slot, folder = exporter(tmp_path, ":"), tmp_path / "engines"
+    build(slot, folder, root)
+    (folder / "nano.engine").write_text("")
+    assert read_status(folder)["state"] == "ready"
+    assert ready(slot, folder, root) is None
+    assert build(slot, folder, root)
+
+
+def test_an_engine_is_told_ready_before_its_name_starts_the_loop_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot, folder = exporter(tmp_path, ":"), tmp_path / "engines"
+    build(slot, folder, root)
+    (slot / "models/nano.onnx").write_bytes(b"another network")
+    (slot / "bin/octoview").write_text('#!/bin/sh\nfor out; do :; done\necho new > "$out"\n')
+    real, seen = durable.rename, []
+
+    def rename(source: Path, target: Path) -> None:
+        if target.name == "nano.engine":
+            seen.append((read_status(folder)["state"], ready(slot, folder, root)))
+        real(source, target)
+
+    monkeypatch.setattr(durable, "rename", rename)
+    build(slot, folder, root)
+    assert seen == [("ready", None)]  # and the old file is not taken for it
+    assert ready(slot, folder, root) == folder / "nano.engine"
 
 
 def test_no_tensorrt_and_a_failed_build_are_in_the_status(root: Path, tmp_path: Path) -> None:
@@ -206,4 +243,6 @@ def test_waits_grow_and_a_long_run_ends_the_row(tmp_path: Path) -> None:
         waits.append(wait_after_failure(file, now))
         now += waits[-1] + 1
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60] and max(waits) == LONGEST_S
+    assert failures_in_a_row(file, now) == 8
+    assert failures_in_a_row(file, now + HEALTHY_S + 100) == 0
     assert wait_after_failure(file, now + HEALTHY_S + 100) == 2

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.device import jetson
 from deploy.device.release import ReleaseError, signature_path, statement_path
 from deploy.device.seal import SealError
 from deploy.device.slots import STARTS, SlotError
-from deploy.device.update import update
+from deploy.device.update import self_test, update
 from tests.deploy.device.conftest import Device
-from tests.deploy.device.fake import make_key, make_package
+from tests.deploy.device.fake import make_key, make_package, make_version
 
 
 def copy(device: Device, version: str, into: Path) -> Path:
@@ -46,10 +47,33 @@ def test_a_stop_on_request_is_no_failed_start(device: Device) -> None:
         device.slots.uncount()
 
 
+def test_too_little_disk_is_told_before_anything_is_unpacked(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package says that it takes 1 GiB."""
+    package = device.packages / "octoview_1.1_arm64.deb"
+    monkeypatch.setattr(jetson, "free_gib", lambda folder: 1.4)
+    with pytest.raises(ReleaseError, match=r"needs 1\.5 GiB in .*, 1\.4 are free; remove old"):
+        update(device.slots, package)
+    assert list(device.slots.folder.iterdir()) == []
+    monkeypatch.setattr(jetson, "free_gib", lambda folder: 1.6)
+    update(device.slots, package)
+
+
 def test_a_failed_self_test_changes_nothing(device: Device) -> None:
     with pytest.raises(SealError, match=r"1\.2: self-test failed: .*objects differ"):
         update(device.slots, device.packages / "octoview_1.2_arm64.deb")
     assert device.slots.choose().name == "1.0"
+
+
+def test_the_self_test_runs_on_what_its_reference_was_made_with(
+    device: Device, tmp_path: Path
+) -> None:
+    """Left to choose, it would take TensorRT where there is one, and build an engine first."""
+    slot = make_version(device.slots.folder, "3.0")
+    (slot / "bin/octoview").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/seen\n')
+    self_test(device.slots, slot)
+    assert (tmp_path / "seen").read_text().startswith("self-test --engine onnxruntime --json ")
 
 
 @pytest.mark.parametrize(

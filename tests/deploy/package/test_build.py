@@ -128,6 +128,12 @@ def test_a_wheel_of_another_machine_or_python_is_refused(inputs: Inputs, tmp_pat
         build(thor, tmp_path / "out")
 
 
+def test_cuda_kernels_need_the_runtime_of_the_device(tmp_path: Path) -> None:
+    thor = TARGETS["jetson-thor-jp7"]
+    with pytest.raises(PackageError, match=r"has no lib/libcudart\.so\.13; give nvidia/cu13"):
+        native._cuda(thor, tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize("carrier", sorted(CARRIERS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_carrier_maps_every_camera_of_hw2(carrier: Path) -> None:
     check_mapping(carrier, "hw2")
