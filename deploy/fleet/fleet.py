@@ -79,7 +79,9 @@ def _on_ray(jobs: Sequence[Job], address: str) -> Generator[tuple[Job, Row], Non
         raise DeployError("--ray needs the package ray; install octoview[ray]") from error
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        # Its dashboard listens on a port, and nobody asked for one.
+        started: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **started)
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DeployError(f"--ray {address}: no cluster there ({reason})") from error
