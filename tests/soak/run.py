@@ -35,8 +35,7 @@ from tests.soak.judge import Sample, judge
 from tests.soak.long_log import write_long_log
 from tests.soak.random_faults import ROUNDS, random_faults
 
-PERIOD_S = 0.1
-"""Of the sample log."""
+SAMPLE, PERIOD_S = Path("deploy/samples/hw2.mcap"), 0.1
 
 
 def replay_timed(
@@ -102,12 +101,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="then it is cut short")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
     parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
-    parser.add_argument("--sample", type=Path, default=Path("deploy/samples/hw2.mcap"))
     parser.add_argument("--model", type=Path, help="by default the stand-in network of the tests")
     parser.add_argument("--log", type=Path, help="the long log, kept, and written if missing")
     parser.add_argument("--json", type=Path, default=Path("out/soak.json"))
     options = parser.parse_args()
-    rig = LogReader(options.sample).rig
+    rig = LogReader(SAMPLE).rig
     cameras = tuple(options.cameras.split(",")) if options.cameras else rig.names
     faults = random_faults(cameras, options.ticks, PERIOD_S, options.seed)
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +113,7 @@ def main() -> int:
         folder = Path(name)
         log = options.log or folder / "long.mcap"
         if not log.exists():
-            write_long_log(options.sample, log, options.ticks)
+            write_long_log(SAMPLE, log, options.ticks)
         model = options.model or write_model(folder / "stand_in.onnx", PRESETS["nano"])
         run = {
             "log_gb": round(log.stat().st_size / 1e9, 2),
