@@ -37,7 +37,7 @@ soak: $(VENV)/runtime.stamp
 
 # Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
 faults: $(VENV)/runtime.stamp
-	$(BIN)/python -m deploy.faults.suite --seeds 25
+	$(BIN)/python -m deploy.faults --seeds 25
 
 # The package in an arm64 Debian under emulation: root, debootstrap, qemu-user-static, dpkg-dev, and
 # the wheels at WHEELS=FOLDER, see docs/jetson.md.

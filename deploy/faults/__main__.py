@@ -1,0 +1,67 @@
+"""Every fault at random times, judged, as the table of docs/reliability.md; `make faults`."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from calib.rig import Rig
+from deploy.faults.outcome import HEADER, Outcome, row
+from deploy.faults.repeat import long_enough
+from deploy.faults.suite import called, run_suite
+from deploy.faults.table import FAULTS
+from deploy.log.reader import LogReader
+from deploy.loop.engine import AUTO, load_engine, shipped_model
+
+
+def main() -> int:
+    """Print the table; 1 if anything was not as promised."""
+    arguments = _arguments()
+    reader = LogReader(arguments.log)
+    rig = reader.rig
+    if arguments.cameras:
+        rig = Rig(rig.name, tuple(rig[name] for name in arguments.cameras.split(",")))
+    model = arguments.model or shipped_model()
+    print(
+        f"{arguments.log.name}, {len(rig)} cameras, {arguments.ticks} ticks; network {model.name};"
+        f" {arguments.seeds} seeds\n\n{HEADER}",
+        flush=True,
+    )
+    problems = 0
+    for line, outcomes in _rows(arguments, reader, rig, model):
+        print(line, flush=True)
+        for seed, outcome in enumerate(outcomes):
+            for problem in outcome.problems[:3]:
+                print(f"  seed {seed}: {problem}", flush=True)
+            problems += len(outcome.problems)
+    return 1 if problems else 0
+
+
+def _rows(
+    arguments: argparse.Namespace, reader: LogReader, rig: Rig, model: Path
+) -> Iterator[tuple[str, list[Outcome]]]:
+    seeds = range(arguments.seeds)
+    images = long_enough(reader, rig, arguments.ticks)
+    engine = load_engine(model, engine=AUTO)
+    chosen = [name for name in arguments.faults if name in FAULTS]
+    for name, outcomes in run_suite(rig, engine, images, chosen, seeds):
+        yield row(name, FAULTS[name].what, called(FAULTS[name]), outcomes), outcomes
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.faults", description=__doc__)
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=Path("deploy/samples/hw2.mcap"),
+        help="what is driven; a log of less than --ticks instants is repeated",
+    )
+    parser.add_argument("--model", type=Path, default=None, help="the shipped one by default")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--ticks", type=int, default=18)
+    parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
+    parser.add_argument("faults", nargs="*", default=[*FAULTS], metavar="FAULT")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
