@@ -1,11 +1,14 @@
 """Every fault at random times, judged, as the table of docs/reliability.md; `make faults`."""
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from calib.rig import Rig
+from deploy.faults.course import INSTANTS, Course
 from deploy.faults.outcome import HEADER, Outcome, row
+from deploy.faults.process import PROCESS_FAULTS, run_processes
 from deploy.faults.repeat import long_enough
 from deploy.faults.suite import called, run_suite
 from deploy.faults.table import FAULTS
@@ -45,6 +48,14 @@ def _rows(
     chosen = [name for name in arguments.faults if name in FAULTS]
     for name, outcomes in run_suite(rig, engine, images, chosen, seeds):
         yield row(name, FAULTS[name].what, called(FAULTS[name]), outcomes), outcomes
+    chosen = [name for name in arguments.faults if name in PROCESS_FAULTS]
+    if not chosen:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        course = Course(Path(folder), rig, model, long_enough(reader, rig, INSTANTS))
+        for name, outcomes in run_processes(course, chosen, seeds):
+            fault = PROCESS_FAULTS[name]
+            yield row(name, fault.what, fault.called, outcomes), outcomes
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--ticks", type=int, default=18)
     parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
-    parser.add_argument("faults", nargs="*", default=[*FAULTS], metavar="FAULT")
+    parser.add_argument("faults", nargs="*", default=[*FAULTS, *PROCESS_FAULTS], metavar="FAULT")
     return parser.parse_args()
 
 

@@ -57,7 +57,9 @@ class Recorder:
         self._started_s = self._flushed_s = 0.0
         self._file_bytes = self._past_bytes = 0
         self._paused = ""
+        self._refused = 0  # by the loop's thread; the others are counted by ours
         self._dropped = 0
+        self._unsafe = 0  # ticks since the last flush, which a pause loses
 
     def __enter__(self) -> "Recorder":
         self._thread.start()
@@ -73,13 +75,14 @@ class Recorder:
         try:
             self._ticks.put_nowait(_without_pixels(result))
         except queue.Full:
-            self._dropped += 1
+            self._refused += 1
 
     @property
     def state(self) -> Recording:
         """For the health of the whole."""
         written = (self._past_bytes + self._file_bytes) / _MIB
-        return Recording(True, self._paused, self._dropped, round(written, 3))
+        lost = self._refused + self._dropped
+        return Recording(True, self._paused, lost, round(written, 3))
 
     def _run(self) -> None:
         while True:
@@ -94,13 +97,13 @@ class Recorder:
 
     def _guarded(self, result: TickResult | None) -> None:
         """Write a tick, or flush; an error pauses the recording."""
+        self._unsafe += result is not None
         try:
             if result is not None and not self._open(result):
-                self._dropped += 1
+                self._lose()
             elif self._sink is not None:
                 self._append(self._sink, result)
         except (DeployError, OSError, ValueError) as error:
-            self._dropped += result is not None
             self._pause(error)
 
     def _append(self, sink: McapSink, result: TickResult | None) -> None:
@@ -108,12 +111,20 @@ class Recorder:
             sink.write(result)
         if time.monotonic() - self._flushed_s < _FLUSH_S:
             return
-        self._file_bytes = sink.flush()
-        self._flushed_s = time.monotonic()
+        self._flush(sink)
         minutes = (self._flushed_s - self._started_s) / 60
         limits = self._limits
         if self._file_bytes >= limits.file_mib * _MIB or minutes >= limits.file_minutes:
             self._close()
+
+    def _flush(self, sink: McapSink) -> None:
+        self._file_bytes = sink.flush()
+        self._flushed_s = time.monotonic()
+        self._unsafe = 0
+
+    def _lose(self) -> None:
+        self._dropped += self._unsafe
+        self._unsafe = 0
 
     def _open(self, result: TickResult) -> bool:
         """Whether a log is open now."""
@@ -137,14 +148,15 @@ class Recorder:
 
     def _close(self) -> None:
         """End the log well."""
-        sink, self._sink = self._sink, None
-        if sink is None:
+        if self._sink is None:
             return
         try:
-            self._file_bytes = sink.flush()
-            sink.__exit__(None, None, None)
+            self._flush(self._sink)
+            self._sink.__exit__(None, None, None)
         except LogError as error:
-            self._paused = str(error)
+            self._pause(error)
+            return
+        self._sink = None
         self._past_bytes += self._file_bytes
         self._file_bytes = 0
 
@@ -153,6 +165,7 @@ class Recorder:
         sink, self._sink = self._sink, None
         self._paused = str(error)
         self._flushed_s = time.monotonic()
+        self._lose()
         if sink is not None:
             with contextlib.suppress(DeployError, OSError):
                 sink.__exit__(type(error), error, None)
