@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.checksum import seal
 from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, ModelSpec
 
 # Colours (BGR) that the drawn world is painted in and the network recognises.
@@ -119,4 +120,4 @@ def write_model(path: Path, spec: ModelSpec, metadata: dict[str, str] | None = N
 
 
 if __name__ == "__main__":
-    write_model(Path(sys.argv[1]), PRESETS["nano"])
+    seal(write_model(Path(sys.argv[1]), PRESETS["nano"]))
