@@ -1,6 +1,8 @@
 """Every fault at random times, judged, as the table of docs/reliability.md; `make faults`."""
 
 import argparse
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from deploy.loop.engine import AUTO, load_engine, shipped_model
 
 def main() -> int:
     """Print the table; 1 if anything was not as promised."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # processes and disks are not left
     arguments = _arguments()
     reader = LogReader(arguments.log)
     rig = reader.rig

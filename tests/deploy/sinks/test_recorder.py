@@ -156,6 +156,7 @@ def test_a_full_disk_stops_the_recording_and_room_resumes_it(tiny_disk: Path, sm
         assert recorder.state.paused and recorder.state.dropped >= 5
         before = recorded(tiny_disk)
         assert before == list(range(len(before))) and index - len(before) <= 4
+        assert recorder.state.dropped == index + 5 - len(before)
         ballast.unlink()
         (only,) = tiny_disk.iterdir()
         index += 5
@@ -169,7 +170,7 @@ def test_a_full_disk_stops_the_recording_and_room_resumes_it(tiny_disk: Path, sm
 
 
 def test_asked_to_it_makes_room_itself(tiny_disk: Path, small: Rig):
-    limits = Limits(file_mib=0.5, keep_gib=1.0, room_mib=0.1)
+    limits = Limits(file_mib=0.5, keep_gib=1.0, room_mib=0.5)
     with Recorder(tiny_disk, small, limits) as recorder:
         for index in range(60):
             feed(recorder, index, index + 1)
