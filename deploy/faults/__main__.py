@@ -74,7 +74,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ticks", type=int, default=18)
     parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
     parser.add_argument("faults", nargs="*", default=[*FAULTS, *PROCESS_FAULTS], metavar="FAULT")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    unknown = sorted({*arguments.faults} - FAULTS.keys() - PROCESS_FAULTS.keys())
+    if unknown:
+        parser.error(f"no such fault: {', '.join(unknown)}")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,33 +1,37 @@
 """Attempt: one real `octoview run` that something happens to, and whether it kept its promises."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from deploy.errors import DeployError
 from deploy.faults.course import Course, Driven
 from deploy.faults.running import COMMAND, Running
 from deploy.log.reader import LogReader
 
 # Without images there is a tick every half second; a machine may be busy, but not for ever.
 _LONGEST_S = 60.0
+AFTER = 4  # ticks that must come after whatever has happened
 
 
-class CannotTryError(Exception):
+class CannotTryError(DeployError):
     """This machine lacks what the fault needs."""
 
 
 @dataclass
 class Attempt:
-    """What is driven, an empty folder, dice, and what was not as promised."""
+    """What is driven, an empty folder, dice, and what was not as promised; `over`: ticks until
+    all cameras were well again, where that is asked."""
 
     course: Course
     folder: Path
     random: np.random.Generator
     problems: list[str] = field(default_factory=list)
+    over: int | None = None
 
     def start(
         self, module: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None
@@ -77,3 +81,7 @@ class Attempt:
                 f"{summary['counts']['failed']} failed"
             )
         return driven
+
+
+Strike = Callable[[Attempt], None]
+"""Makes it happen, and judges."""

@@ -12,14 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from deploy.errors import DeployError
+
 COMMAND = ("deploy.cli",)
+# What Prometheus is told of a part of the system, and its values.
+LEVEL = "octoview_{}_level"
+OK, ERROR = 0, 2
 # Anything that takes longer has hung, on however busy a machine.
 PATIENCE_S = 240.0
 _WATCHDOG_S = 1.0
 _NUMBER = re.compile(r"^(octoview_\w+) (\S+)$", re.MULTILINE)
 
 
-class StuckError(Exception):
+class StuckError(DeployError):
     """The process ended, or did nothing, when something was expected of it."""
 
 
