@@ -15,12 +15,13 @@ from deploy.errors import DeployError, LogError
 from deploy.health.system import Recording
 from deploy.loop.frames import FrameSet
 from deploy.loop.pipeline import TickResult
+from deploy.sinks.disk_sync import DiskSync
 from deploy.sinks.mcap_sink import McapSink
 
 # Number first: it grows whatever the clock says, and a vehicle's computer may start in 1970.
 _NAME = re.compile(r"^(\d{6,})-\d{8}T\d{6}Z\.mcap$")
 _QUEUE_TICKS = 8
-_FLUSH_S = 0.5
+_FLUSH_S = 0.25
 _GOODBYE_S = 10.0
 _MIB, _GIB = 2**20, 2**30
 
@@ -39,7 +40,8 @@ class Limits:
 
 class Recorder:
     """Context manager. `write` never blocks and never raises: what the thread can't take is
-    dropped and counted. Everything is on the disk a second after it was written.
+    dropped and counted. A second after it was written everything is in the file, and on its way
+    to the disk.
 
     Raises DeployError when the folder can't be made.
     """
@@ -53,6 +55,7 @@ class Recorder:
         self._ticks: queue.Queue[TickResult | None] = queue.Queue(_QUEUE_TICKS)
         # A daemon, for a disk that hangs for good must not keep the process.
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._sync = DiskSync()
         self._sink: McapSink | None = None
         self._started_s = self._flushed_s = 0.0
         self._file_bytes = self._past_bytes = 0
@@ -69,6 +72,7 @@ class Recorder:
         with contextlib.suppress(queue.Full):
             self._ticks.put(None, timeout=_GOODBYE_S)
         self._thread.join(_GOODBYE_S)
+        self._sync.end(_GOODBYE_S)
 
     def write(self, result: TickResult) -> None:
         """Take one tick."""
@@ -118,9 +122,10 @@ class Recorder:
             self._close()
 
     def _flush(self, sink: McapSink) -> None:
-        self._file_bytes = sink.flush()
         self._flushed_s = time.monotonic()
+        self._file_bytes = sink.flush()
         self._unsafe = 0
+        self._sync.begin(sink.fileno())
 
     def _lose(self) -> None:
         self._dropped += self._unsafe
@@ -153,7 +158,7 @@ class Recorder:
         try:
             self._flush(self._sink)
             self._sink.__exit__(None, None, None)
-        except LogError as error:
+        except (LogError, OSError) as error:
             self._pause(error)
             return
         self._sink = None

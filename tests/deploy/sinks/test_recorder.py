@@ -1,7 +1,9 @@
 """The recorder: everything on disk within a second, in logs that open, whatever the disk does."""
 
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -123,6 +125,43 @@ def test_it_never_blocks_the_loop(tmp_path: Path, small: Rig, monkeypatch: pytes
         recorder.write(tick(index, 10))
     assert recorder.state.dropped == 20 - recorder_module._QUEUE_TICKS
     assert recorder._ticks.get().frames.frames["main"].image is None
+
+
+def test_a_disk_that_syncs_slowly_keeps_nothing_from_the_file(
+    tmp_path: Path, small: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    asked, done = threading.Event(), threading.Event()
+
+    def fdatasync(descriptor: int) -> None:
+        asked.set()
+        assert done.wait(30)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with Recorder(tmp_path, small) as recorder:
+        feed(recorder, 0, 3)
+        until(asked.is_set)
+        feed(recorder, 3, 12)
+        until(lambda: recorder.state.written_mib > 1.1)
+        assert recorded(tmp_path) == list(range(12))
+        done.set()
+    assert recorder.state.dropped == 0 and not recorder.state.paused
+
+
+def test_a_disk_that_fails_to_sync_is_told_and_another_log_begun(
+    tmp_path: Path, small: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    broken = [OSError(5, "Input/output error")]
+
+    def fdatasync(descriptor: int) -> None:
+        if broken:
+            raise broken.pop()
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with Recorder(tmp_path, small) as recorder:
+        feed(recorder, 0, 3)
+        until(lambda: "Input/output error" in recorder.state.paused)
+        until(lambda: bool(feed(recorder, 3, 4)) or not recorder.state.paused)
+    assert recorded(tmp_path)[:3] == [0, 1, 2] and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.fixture
