@@ -7,21 +7,31 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from calib.errors import CalibError
 from calib.rig import Rig
+from deploy.errors import DeployError
 from deploy.faults.course import INSTANTS, Course
 from deploy.faults.outcome import HEADER, Outcome, row
 from deploy.faults.process import PROCESS_FAULTS, run_processes
 from deploy.faults.repeat import long_enough
-from deploy.faults.suite import called, run_suite
+from deploy.faults.suite import MIN_TICKS, called, run_suite
 from deploy.faults.table import FAULTS
 from deploy.log.reader import LogReader
 from deploy.loop.engine import AUTO, load_engine, shipped_model
 
 
 def main() -> int:
-    """Print the table; 1 if anything was not as promised."""
+    """Print the table; 1 if anything was not as promised, 2 for what can't be run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # processes and disks are not left
     arguments = _arguments()
+    try:
+        return _print_table(arguments)
+    except (CalibError, DeployError) as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 2
+
+
+def _print_table(arguments: argparse.Namespace) -> int:
     reader = LogReader(arguments.log)
     rig = reader.rig
     if arguments.cameras:
@@ -78,6 +88,8 @@ def _arguments() -> argparse.Namespace:
     unknown = sorted({*arguments.faults} - FAULTS.keys() - PROCESS_FAULTS.keys())
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)}")
+    if arguments.ticks < MIN_TICKS or arguments.seeds < 1:
+        parser.error(f"give at least --ticks {MIN_TICKS} and --seeds 1")
     return arguments
 
 

@@ -23,7 +23,7 @@ from deploy.sinks.mcap_sink import image_annotations
 # So slow that the machine keeps up beside other work. A camera repeats itself only after so many
 # instants, or one that comes through again after a pause could be taken for frozen.
 RATE_HZ, INSTANTS = 5.0, 23
-_RECORDED_TICKS = 8
+_RECORDED_TICKS = 5
 # A busy machine may miss a frame of a camera; nothing else is to be said of healthy ones.
 _HEALTHY = {"ok", "late"}
 

@@ -24,6 +24,7 @@ from deploy.sinks.mcap_sink import McapSink
 # Ticks within which a fault must be named, and after its end be over.
 PROMISE = 3
 _BEFORE, _AFTER = 3, 5  # healthy ticks at least before and after
+MIN_TICKS = _BEFORE + PROMISE + 2 + _AFTER + 1
 
 
 @dataclass(frozen=True)

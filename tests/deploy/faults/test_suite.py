@@ -12,6 +12,7 @@ from calib.rig import Rig
 from deploy.faults.repeat import long_enough
 from deploy.faults.suite import Tick, choose, judge, run_suite
 from deploy.faults.table import FAULTS
+from deploy.importers.dgp import import_dgp
 from deploy.log.reader import EncodedImage, LogReader
 from deploy.loop.engine import Engine, load_engine
 
@@ -47,6 +48,18 @@ def test_a_short_log_is_repeated_as_a_camera_would_go_on(trio: Rig, images: list
         assert len({image.data for image in own}) == TICKS
         first, again = (cv2.imdecode(np.frombuffer(own[t].data, np.uint8), 1) for t in (1, 5))
         assert np.array_equal(first, again)
+
+
+def test_the_promises_are_kept_on_the_real_log(shared_data: Path, model: Path, tmp_path: Path):
+    """Three instants of six cameras, repeated, where a frozen camera and its end are still seen."""
+    scene = shared_data / "dgp_scene"
+    if not scene.is_dir():
+        pytest.skip(f"no real scene: {scene} is absent")
+    import_dgp(scene, tmp_path / "real.mcap", lambda done, total: None)
+    reader = LogReader(tmp_path / "real.mcap")
+    images = long_enough(reader, reader.rig, TICKS)
+    ((_, (outcome,)),) = run_suite(reader.rig, load_engine(model), images, ["frozen"], [1])
+    assert outcome.problems == [] and outcome.over == 2
 
 
 def test_every_fault_keeps_the_promises(trio: Rig, engine: Engine, images: list[EncodedImage]):
