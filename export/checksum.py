@@ -25,11 +25,16 @@ def seal(path: Path) -> None:
     path.write_bytes(content + _HEAD + hashlib.sha256(content).hexdigest().encode())
 
 
+def is_sealed(content: bytes | bytearray) -> bool:
+    """Whether a model's file ends with a checksum, right or not."""
+    return content[-SIZE:].startswith(_HEAD)
+
+
 def damage(content: bytes) -> str:
     """How a model's file differs from what was sealed, "" if it does not or has no checksum."""
-    model, entry = content[:-SIZE], content[-SIZE:]
-    if not entry.startswith(_HEAD):
+    if not is_sealed(content):
         return ""
+    model, entry = content[:-SIZE], content[-SIZE:]
     sealed, found = entry[len(_HEAD) :].decode(errors="replace"), hashlib.sha256(model).hexdigest()
     if sealed == found:
         return ""

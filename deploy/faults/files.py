@@ -58,22 +58,24 @@ def model_damaged(attempt: Attempt) -> None:
     file = attempt.course.lay_out(attempt.folder)
     model = attempt.folder / "model.onnx"
     content = bytearray(model.read_bytes())
+    if not checksum.is_sealed(content):
+        raise CannotTryError("the network has no checksum")
     place = int(attempt.random.integers(len(content) - checksum.SIZE))
     content[place] ^= 1 << int(attempt.random.integers(8))
     model.write_bytes(content)
-    _refused(attempt, ["run", str(file), "--model", str(model)], f"byte {place} of the model")
+    done = _command("run", file, "--model", model)
+    if not _is_refusal(done, model):
+        attempt.problems.append(f"byte {place}: {done.returncode}, {done.stderr[-300:]}")
 
 
-def _refused(attempt: Attempt, words: list[str], what: str) -> None:
-    """Hold the command to a refusal: one line that names the file, and exit code 2."""
-    done = _command(words)
-    if done.returncode != 2 or done.stderr.count("\n") != 1 or words[-1] not in done.stderr:
-        attempt.problems.append(f"{what}: {done.returncode}, {done.stderr[-300:]}")
-
-
-def _command(words: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *COMMAND, *words]
+def _command(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *COMMAND, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+def _is_refusal(done: subprocess.CompletedProcess[str], file: Path) -> bool:
+    """One line that names the file, and exit code 2."""
+    return done.returncode == 2 and done.stderr.count("\n") == 1 and str(file) in done.stderr
 
 
 def log_cut(attempt: Attempt) -> None:
@@ -94,14 +96,13 @@ def log_cut(attempt: Attempt) -> None:
             attempt.problems.append(f"cut at {size}: {len(found)} of {written} messages")
     cut.write_bytes(content[: int(attempt.random.integers(len(content)))])
     out = attempt.folder / "out"
-    words = ["--model", str(attempt.course.model), "--no-mosaic", "--out", str(out)]
-    done = _command(["replay", *words, str(cut)])
+    model = attempt.course.model
+    done = _command("replay", cut, "--model", model, "--no-mosaic", "--out", out)
+    size = cut.stat().st_size
     if done.returncode == 0:
         attempt.problems += attempt.course.read(out / "perception.mcap").problems
-    elif cut.stat().st_size >= chunks[0][0]:
-        attempt.problems.append(f"replay of {cut.stat().st_size} bytes: {done.stderr[-300:]}")
-    else:
-        _refused(attempt, ["replay", *words, str(cut)], f"log of {cut.stat().st_size} bytes")
+    elif size >= chunks[0][0] or not _is_refusal(done, cut):
+        attempt.problems.append(f"replay of {size} bytes: {done.stderr[-300:]}")
 
 
 def _digests(log: Path) -> list[tuple[str, int, int]]:
