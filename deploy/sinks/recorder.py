@@ -125,7 +125,12 @@ class Recorder:
         self._flushed_s = time.monotonic()
         self._file_bytes = sink.flush()
         self._unsafe = 0
-        self._sync.begin(sink.fileno())
+        try:
+            self._sync.begin(sink.fileno())
+        except OSError as error:
+            raise LogError(
+                f"{self._folder}: its disk fails ({error.strerror}); check it"
+            ) from error
 
     def _lose(self) -> None:
         self._dropped += self._unsafe
@@ -158,7 +163,7 @@ class Recorder:
         try:
             self._flush(self._sink)
             self._sink.__exit__(None, None, None)
-        except (LogError, OSError) as error:
+        except LogError as error:
             self._pause(error)
             return
         self._sink = None
