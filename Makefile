@@ -35,7 +35,7 @@ reference-diff: $(VENV)/runtime.stamp
 soak: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/replay_memory.py
 
-# Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
+# Every fault of deploy/faults at random times, judged against a run without; an hour and a half.
 faults: $(VENV)/runtime.stamp
 	$(BIN)/python -m deploy.faults --seeds 25
 
