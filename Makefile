@@ -44,9 +44,9 @@ overload: $(VENV)/runtime.stamp
 fleet-scaling: $(VENV)/dev.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/fleet_scaling.py
 
-# Every fault of deploy/faults/table.py at random times, judged against a run without; half an hour.
+# Every fault of deploy/faults at random times, judged against a run without; an hour and a half.
 faults: $(VENV)/runtime.stamp
-	$(BIN)/python -m deploy.faults.suite --seeds 25
+	$(BIN)/python -m deploy.faults --seeds 25
 
 # The package in an arm64 Debian under emulation: root, debootstrap, qemu-user-static, dpkg-dev, and
 # the wheels at WHEELS=FOLDER, see docs/jetson.md.

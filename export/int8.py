@@ -31,6 +31,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
+from export import checksum
 from export.errors import ExportError
 from perception.data.normalise import denormalise
 from perception.spec import QUANTISATION_KEY, ModelSpec
@@ -158,6 +159,7 @@ def insert_pairs(
     """
     graph = load_model_with_shape_infer(model)
     keep = {entry.key: entry.value for entry in graph.metadata_props}
+    keep.pop(checksum.KEY, None)
     limits = {name: _whole(*limit) for name, limit in _joined(graph, ranges).items()}
     signed = [name for name, (low, _) in limits.items() if low < 0]
     skip = set(in_float)
@@ -186,6 +188,7 @@ def insert_pairs(
     onnx.helper.set_model_props(result, {**keep, **(metadata or {})})
     onnx.checker.check_model(result)
     onnx.save(result, out)
+    checksum.seal(out)
 
 
 def to_signed(model: ModelProto) -> ModelProto:

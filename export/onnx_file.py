@@ -8,6 +8,7 @@ import onnx
 import torch
 from torch import nn
 
+from export import checksum
 from perception.network import OctoNet
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, TensorSpec
 
@@ -58,6 +59,7 @@ def write_graph(
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+    checksum.seal(path)
 
 
 def _drop_identities(graph: onnx.GraphProto) -> None:

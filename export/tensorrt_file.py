@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from export import checksum
 from export.errors import ExportError
 from export.gpu import Gpu
 from export.whole_file import whole_file
@@ -83,10 +84,13 @@ class EngineFile:
 
 
 def read_model(path: Path) -> bytes:
-    """An ONNX file's bytes. Raises ExportError when there is no such file."""
+    """An ONNX file's bytes. Raises ExportError when there is no such file, or it is damaged."""
     if not path.is_file():
         raise ExportError(f"{path}: no such model; check the path, or `octoview export` one")
-    return path.read_bytes()
+    content = path.read_bytes()
+    if damage := checksum.damage(content):
+        raise ExportError(f"{path}: {damage}; export it again")
+    return content
 
 
 def model_hash(model: bytes) -> str:

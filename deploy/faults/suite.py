@@ -1,11 +1,9 @@
-"""The fault suite: every fault at random times against a run without it; `make faults`."""
+"""The suite of the table's faults: each at random times, against a run without it."""
 
-import argparse
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +11,11 @@ import numpy as np
 from calib.rig import Rig
 from deploy.faults.engine import FaultyEngine
 from deploy.faults.images import Window, swapped
+from deploy.faults.outcome import Outcome
 from deploy.faults.table import FAULTS, Fault
 from deploy.log.reader import EncodedImage, LogReader
 from deploy.loop.decode import CameraResult
-from deploy.loop.engine import AUTO, Engine, load_engine, shipped_model
+from deploy.loop.engine import Engine
 from deploy.loop.frames import EncodedSet
 from deploy.loop.join import join_frames
 from deploy.loop.pipeline import Pipeline
@@ -25,6 +24,7 @@ from deploy.sinks.mcap_sink import McapSink
 # Ticks within which a fault must be named, and after its end be over.
 PROMISE = 3
 _BEFORE, _AFTER = 3, 5  # healthy ticks at least before and after
+MIN_TICKS = _BEFORE + PROMISE + 2 + _AFTER + 1
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,6 @@ class Tick:
     results: dict[str, int]
     states: dict[str, str]
     failed: frozenset[str]
-
-
-@dataclass
-class Outcome:
-    """What went wrong in one run; nothing if nothing did. `named`, `over`: ticks until then."""
-
-    problems: list[str] = field(default_factory=list)
-    named: int | None = None
-    over: int | None = None
 
 
 def drive(rig: Rig, engine: Engine, sets: Iterable[EncodedSet], log: Path) -> dict[int, Tick]:
@@ -187,45 +178,6 @@ def run_suite(
             yield name, outcomes
 
 
-def row(name: str, outcomes: Sequence[Outcome]) -> str:
-    """One line of the table in docs/reliability.md."""
-    fault = FAULTS[name]
-    clean = sum(not outcome.problems for outcome in outcomes)
-    named = [o.named for o in outcomes if o.named is not None]
-    over = [o.over for o in outcomes if o.over is not None]
-    called = ", ".join(fault.states) or ("no result" if fault.failed else "ok")
-    worst = [str(max(values)) if values else "-" for values in (named, over)]
-    return f"| `{name}` | {fault.what} | {called} | {clean}/{len(outcomes)} | {' | '.join(worst)} |"
-
-
-def main() -> int:
-    """Print the table; 1 if anything was not as promised."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--log", type=Path, default=Path("deploy/samples/hw2.mcap"))
-    parser.add_argument("--model", type=Path, default=None)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--ticks", type=int, default=18)
-    parser.add_argument("--cameras", default="", help="some of the log's, with commas between")
-    parser.add_argument("faults", nargs="*", default=[*FAULTS])
-    arguments = parser.parse_args()
-    reader = LogReader(arguments.log)
-    rig = reader.rig
-    if arguments.cameras:
-        rig = Rig(rig.name, tuple(rig[name] for name in arguments.cameras.split(",")))
-    wanted = (image for image in reader.images() if image.camera in rig.names)
-    images = list(islice(wanted, arguments.ticks * len(rig)))
-    engine = load_engine(arguments.model or shipped_model(), engine=AUTO)
-    problems = 0
-    print("| fault | what | called | as promised | named after | over after |")
-    print("|---|---|---|---|---|---|")
-    for name, outcomes in run_suite(rig, engine, images, arguments.faults, range(arguments.seeds)):
-        print(row(name, outcomes), flush=True)
-        for seed, outcome in enumerate(outcomes):
-            for problem in outcome.problems[:3]:
-                print(f"  {name} seed {seed}: {problem}")
-            problems += len(outcome.problems)
-    return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def called(fault: Fault) -> str:
+    """What a struck camera must be called, for people."""
+    return ", ".join(fault.states) or ("no result" if fault.failed else "ok")

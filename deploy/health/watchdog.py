@@ -55,6 +55,7 @@ class Watchdog:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
                 sender.sendto(state.encode(), address)
         except OSError:
-            pass  # whoever listens may be gone; driving goes on
+            pass  # whoever listens may be gone or not keep up; driving, and its end, go on

@@ -99,15 +99,19 @@ class LogWriter:
                 self._discard()
 
     def flush(self) -> int:
-        """Bring everything written so far to the disk, in whole chunks; returns the bytes of the
-        file. What was flushed survives the end of this process, however it ends."""
+        """Give everything written so far to the system, in whole chunks; returns the bytes of the
+        file. What was flushed survives the end of this process, however it ends; that of the
+        machine once `fileno` is synced."""
         try:
             self._mcap.flush()
-            os.fdatasync(self._stream.fileno())
         except OSError as error:
             raise self._unwritable(error) from error
         self._safe_bytes = self._stream.tell()
         return self._safe_bytes
+
+    def fileno(self) -> int:
+        """The open file's descriptor."""
+        return self._stream.fileno()
 
     def rig(self, rig: Rig, stamp_ns: int) -> None:
         """Write calibration and pose of every camera. Call it before the first image."""

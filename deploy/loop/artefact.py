@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
+from export import checksum
 from perception.errors import SpecError
 from perception.spec import QUANTISATION_KEY, ModelSpec, TensorSpec
 
@@ -16,9 +17,11 @@ tell of that file."""
 
 
 def check_file(path: Path) -> None:
-    """Raises EngineError when there is no such file."""
+    """Raises EngineError when there is no such file, or its bytes are not those exported."""
     if not path.is_file():
         raise EngineError(f"{path}: no such model; check the path, or `octoview export` one")
+    if damage := checksum.damage(path.read_bytes()):
+        raise EngineError(f"{path}: {damage}; it is damaged or was changed: export it again")
 
 
 def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:

@@ -75,6 +75,10 @@ class McapSink:
         """See LogWriter.flush."""
         return self._writer.flush()
 
+    def fileno(self) -> int:
+        """See LogWriter.fileno."""
+        return self._writer.fileno()
+
     def write(self, result: TickResult) -> None:
         """Append one tick."""
         stamp = result.frames.stamp_ns

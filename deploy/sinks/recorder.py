@@ -16,12 +16,13 @@ from deploy.errors import DeployError, LogError
 from deploy.health.system import Recording
 from deploy.loop.frames import FrameSet
 from deploy.loop.pipeline import TickResult
+from deploy.sinks.disk_sync import DiskSync
 from deploy.sinks.mcap_sink import McapSink
 
 # Number first: it grows whatever the clock says, and a vehicle's computer may start in 1970.
 _NAME = re.compile(r"^(\d{6,})-\d{8}T\d{6}Z\.mcap$")
 _QUEUE_TICKS = 8
-_FLUSH_S = 0.5
+_FLUSH_S = 0.25
 _GOODBYE_S = 10.0
 _MIB, _GIB = 2**20, 2**30
 
@@ -40,7 +41,8 @@ class Limits:
 
 class Recorder:
     """Context manager. `write` never blocks and never raises: what the thread can't take is
-    dropped and counted. Everything is on the disk a second after it was written.
+    dropped and counted. A second after it was written everything is in the file, and on its way
+    to the disk.
 
     Raises DeployError when the folder can't be made.
     """
@@ -54,11 +56,14 @@ class Recorder:
         self._ticks: queue.Queue[TickResult | None] = queue.Queue(_QUEUE_TICKS)
         # A daemon, for a disk that hangs for good must not keep the process.
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._sync = DiskSync()
         self._sink: McapSink | None = None
         self._started_s = self._flushed_s = 0.0
         self._file_bytes = self._past_bytes = 0
         self._paused = ""
+        self._refused = 0  # by the loop's thread; the others are counted by ours
         self._dropped = 0
+        self._unsafe = 0  # ticks since the last flush, which a pause loses
 
     def __enter__(self) -> "Recorder":
         self._thread.start()
@@ -68,19 +73,21 @@ class Recorder:
         with contextlib.suppress(queue.Full):
             self._ticks.put(None, timeout=_GOODBYE_S)
         self._thread.join(_GOODBYE_S)
+        self._sync.end(_GOODBYE_S)
 
     def write(self, result: TickResult) -> None:
         """Take one tick."""
         try:
             self._ticks.put_nowait(_without_pixels(result))
         except queue.Full:
-            self._dropped += 1
+            self._refused += 1
 
     @property
     def state(self) -> Recording:
         """For the health of the whole."""
         written = (self._past_bytes + self._file_bytes) / _MIB
-        return Recording(True, self._paused, self._dropped, round(written, 3))
+        lost = self._refused + self._dropped
+        return Recording(True, self._paused, lost, round(written, 3))
 
     def _run(self) -> None:
         while True:
@@ -95,13 +102,13 @@ class Recorder:
 
     def _guarded(self, result: TickResult | None) -> None:
         """Write a tick, or flush; an error pauses the recording."""
+        self._unsafe += result is not None
         try:
             if result is not None and not self._open(result):
-                self._dropped += 1
+                self._lose()
             elif self._sink is not None:
                 self._append(self._sink, result)
         except (DeployError, OSError, ValueError) as error:
-            self._dropped += result is not None
             self._pause(error)
 
     def _append(self, sink: McapSink, result: TickResult | None) -> None:
@@ -109,12 +116,26 @@ class Recorder:
             sink.write(result)
         if time.monotonic() - self._flushed_s < _FLUSH_S:
             return
-        self._file_bytes = sink.flush()
-        self._flushed_s = time.monotonic()
+        self._flush(sink)
         minutes = (self._flushed_s - self._started_s) / 60
         limits = self._limits
         if self._file_bytes >= limits.file_mib * _MIB or minutes >= limits.file_minutes:
             self._close()
+
+    def _flush(self, sink: McapSink) -> None:
+        self._flushed_s = time.monotonic()
+        self._file_bytes = sink.flush()
+        self._unsafe = 0
+        try:
+            self._sync.begin(sink.fileno())
+        except OSError as error:
+            raise LogError(
+                f"{self._folder}: its disk fails ({error.strerror}); check it"
+            ) from error
+
+    def _lose(self) -> None:
+        self._dropped += self._unsafe
+        self._unsafe = 0
 
     def _open(self, result: TickResult) -> bool:
         """Whether a log is open now."""
@@ -139,14 +160,15 @@ class Recorder:
 
     def _close(self) -> None:
         """End the log well."""
-        sink, self._sink = self._sink, None
-        if sink is None:
+        if self._sink is None:
             return
         try:
-            self._file_bytes = sink.flush()
-            sink.__exit__(None, None, None)
+            self._flush(self._sink)
+            self._sink.__exit__(None, None, None)
         except LogError as error:
-            self._paused = str(error)
+            self._pause(error)
+            return
+        self._sink = None
         self._past_bytes += self._file_bytes
         self._file_bytes = 0
 
@@ -155,6 +177,7 @@ class Recorder:
         sink, self._sink = self._sink, None
         self._paused = str(error)
         self._flushed_s = time.monotonic()
+        self._lose()
         if sink is not None:
             with contextlib.suppress(DeployError, OSError):
                 sink.__exit__(type(error), error, None)

@@ -20,7 +20,7 @@ from export.tensorrt_file import EngineFile, read_engine
 from export.tensorrt_runtime import load_runtime
 from export.tensorrt_target import ahead_of_time, this_machine
 from perception.spec import PRESETS, QUANTISATION_KEY
-from tests.deploy.conftest import write_model
+from tests.deploy.stand_in import write_model
 
 pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
 WEIGHTS = Path(tensorrt_cache.__file__).parents[1] / "perception" / "weights"

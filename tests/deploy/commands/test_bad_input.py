@@ -21,7 +21,8 @@ from deploy.cli import app
 from deploy.log.writer import LogWriter
 from perception.spec import SPEC_HASH_KEY, SPEC_KEY, ModelSpec
 from tests.deploy.command_line import Octoview, command_line
-from tests.deploy.conftest import START_NS, write_log, write_model
+from tests.deploy.conftest import START_NS, write_log
+from tests.deploy.stand_in import write_model
 
 ROOT = Path(__file__).resolve().parents[3]
 

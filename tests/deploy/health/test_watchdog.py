@@ -50,6 +50,14 @@ def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch):
         assert watchdog.alive
 
 
+def test_a_listener_that_never_reads_does_not_keep_the_loop(systemd: socket.socket):
+    """Datagrams wait in a short queue, and a sender that waits for room waits for ever."""
+    for _ in range(100):
+        with Watchdog() as watchdog:
+            watchdog.beat()
+    assert systemd.recv(100) == b"READY=1"
+
+
 def test_a_listener_that_went_away_does_no_harm(systemd: socket.socket, tmp_path: Path):
     systemd.close()
     (tmp_path / "notify").unlink()

@@ -2,6 +2,7 @@
 and ends nothing."""
 
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -207,6 +208,33 @@ def test_an_engine_that_throws_or_gives_no_numbers_is_named(
     messages = [r.system["engine"].message for r in results]
     assert "left_pillar: output 'scene'" in messages[1] and "MemoryError: no room" in messages[2]
     assert messages[3] == "runs" and set(results[3].cameras) == set(NAMES)
+
+
+def test_an_engine_that_becomes_slow_is_a_warning_while_it_is(
+    trio: Rig, engine: Engine, ticks: list[dict[str, bytes]]
+):
+    """Four times slower than it was at its slowest, whatever else the machine does."""
+    slow = range(6, 10)
+    results: list[TickResult] = []
+
+    def act(call: int, outputs: object) -> None:
+        if call // 2 in slow:  # two batches a tick
+            usual_ms = [r.system["engine"].values["engine_ms"] for r in results[: slow.start]]
+            time.sleep(2 * max(usual_ms) / 1000)
+
+    stage = Stage(ticks, 40)
+    loop = LiveLoop(Run(trio, [stage], stage._clock, 100.0), Faulty(engine, act))
+
+    def done(result: TickResult) -> None:
+        results.append(result)
+        stage.next.release()
+
+    loop.run(done)
+    parts = [r.system["engine"] for r in results]
+    assert parts[0].level == "ok" and "runs" in {part.message for part in parts[10:]}
+    for part in parts[slow.start + 2 : slow.stop]:
+        assert part.level == "warn" and part.message.startswith("slow: ")
+    assert all(set(r.cameras) == set(NAMES) for r in results)
 
 
 def test_a_source_that_breaks_is_named_and_its_neighbours_go_on(

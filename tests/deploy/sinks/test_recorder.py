@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -158,6 +159,43 @@ def test_it_never_blocks_the_loop(tmp_path: Path, small: Rig, monkeypatch: pytes
     assert recorder._ticks.get().frames.frames["main"].image is None
 
 
+def test_a_disk_that_syncs_slowly_keeps_nothing_from_the_file(
+    tmp_path: Path, small: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    asked, done = threading.Event(), threading.Event()
+
+    def fdatasync(descriptor: int) -> None:
+        asked.set()
+        assert done.wait(30)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with Recorder(tmp_path, small) as recorder:
+        feed(recorder, 0, 3)
+        until(asked.is_set)
+        feed(recorder, 3, 12)
+        until(lambda: recorder.state.written_mib > 1.1)
+        assert recorded(tmp_path) == list(range(12))
+        done.set()
+    assert recorder.state.dropped == 0 and not recorder.state.paused
+
+
+def test_a_disk_that_fails_to_sync_is_told_and_another_log_begun(
+    tmp_path: Path, small: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    broken = [OSError(5, "Input/output error")]
+
+    def fdatasync(descriptor: int) -> None:
+        if broken:
+            raise broken.pop()
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with Recorder(tmp_path, small) as recorder:
+        feed(recorder, 0, 3)
+        until(lambda: "Input/output error" in recorder.state.paused)
+        until(lambda: bool(feed(recorder, 3, 4)) or not recorder.state.paused)
+    assert recorded(tmp_path)[:3] == [0, 1, 2] and len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
@@ -189,6 +227,7 @@ def test_a_full_disk_stops_the_recording_and_room_resumes_it(tiny_disk: Path, sm
         assert recorder.state.paused and recorder.state.dropped >= 5
         before = recorded(tiny_disk)
         assert before == list(range(len(before))) and index - len(before) <= 4
+        assert recorder.state.dropped == index + 5 - len(before)
         ballast.unlink()
         (only,) = tiny_disk.iterdir()
         index += 5
@@ -202,7 +241,7 @@ def test_a_full_disk_stops_the_recording_and_room_resumes_it(tiny_disk: Path, sm
 
 
 def test_asked_to_it_makes_room_itself(tiny_disk: Path, small: Rig):
-    limits = Limits(file_mib=0.5, keep_gib=1.0, room_mib=0.1)
+    limits = Limits(file_mib=0.5, keep_gib=1.0, room_mib=0.5)
     with Recorder(tiny_disk, small, limits) as recorder:
         for index in range(60):
             feed(recorder, index, index + 1)

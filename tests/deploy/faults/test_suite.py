@@ -1,14 +1,19 @@
 """The fault suite on a short drawn drive: the promises hold, and the judge sees a broken one."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from calib.rig import Rig
+from deploy.faults.repeat import long_enough
 from deploy.faults.suite import Tick, choose, judge, run_suite
 from deploy.faults.table import FAULTS
-from deploy.log.reader import EncodedImage
+from deploy.importers.dgp import import_dgp
+from deploy.log.reader import EncodedImage, LogReader
 from deploy.loop.engine import Engine, load_engine
 
 PERIOD = 27_777_778
@@ -28,17 +33,33 @@ def trio(rig: Rig) -> Rig:
 
 
 @pytest.fixture(scope="module")
-def images(trio: Rig, ticks: list[dict[str, bytes]]) -> list[EncodedImage]:
-    return [
-        EncodedImage(name, START + t * PERIOD, unlike(ticks[t % 4][name], t), "jpeg", t)
-        for t in range(TICKS)
-        for name in trio.names
-    ]
+def images(trio: Rig, log: Path) -> list[EncodedImage]:
+    """The four instants of the drawn drive, again and again."""
+    return long_enough(LogReader(log), trio, TICKS)
 
 
-def unlike(jpeg: bytes, number: int) -> bytes:
-    """The same picture in other bytes: with a comment of 4 bytes."""
-    return jpeg[:2] + b"\xff\xfe\x00\x06" + number.to_bytes(4, "big") + jpeg[2:]
+def test_a_short_log_is_repeated_as_a_camera_would_go_on(trio: Rig, images: list[EncodedImage]):
+    assert len(images) == 3 * TICKS
+    for name in trio.names:
+        own = [image for image in images if image.camera == name]
+        steps = [b.stamp_ns - a.stamp_ns for a, b in pairwise(own)]
+        assert max(steps) - min(steps) <= 1  # a period is no whole number of nanoseconds
+        assert [image.sequence for image in own] == list(range(TICKS))
+        assert len({image.data for image in own}) == TICKS
+        first, again = (cv2.imdecode(np.frombuffer(own[t].data, np.uint8), 1) for t in (1, 5))
+        assert np.array_equal(first, again)
+
+
+def test_the_promises_are_kept_on_the_real_log(shared_data: Path, model: Path, tmp_path: Path):
+    """Three instants of six cameras, repeated, where a frozen camera and its end are still seen."""
+    scene = shared_data / "dgp_scene"
+    if not scene.is_dir():
+        pytest.skip(f"no real scene: {scene} is absent")
+    import_dgp(scene, tmp_path / "real.mcap", lambda done, total: None)
+    reader = LogReader(tmp_path / "real.mcap")
+    images = long_enough(reader, reader.rig, TICKS)
+    ((_, (outcome,)),) = run_suite(reader.rig, load_engine(model), images, ["frozen"], [1])
+    assert outcome.problems == [] and outcome.over == 2
 
 
 def test_every_fault_keeps_the_promises(trio: Rig, engine: Engine, images: list[EncodedImage]):
