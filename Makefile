@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench reference reference-diff soak faults jetson-test native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak overload fleet-scaling faults jetson-test \
+	native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -35,7 +36,6 @@ reference-diff: $(VENV)/runtime.stamp
 soak: $(VENV)/dev.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/run.py
 
-.PHONY: overload fleet-scaling
 # Cameras that deliver more than the machine can serve; two minutes.
 overload: $(VENV)/runtime.stamp
 	PYTHONPATH=. $(BIN)/python tests/soak/overload.py
