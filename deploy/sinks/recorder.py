@@ -99,7 +99,7 @@ class Recorder:
                 self._dropped += 1
             elif self._sink is not None:
                 self._append(self._sink, result)
-        except (DeployError, OSError, ValueError) as error:
+        except (DeployError, OSError, ValueError, OverflowError) as error:
             self._dropped += result is not None
             self._pause(error)
 

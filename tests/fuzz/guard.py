@@ -23,7 +23,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _watched = threading.Event()
 
 
-class Broken(BaseException):  # noqa: N818  # no `except Exception` of a parser may hide it
+class Broken(BaseException):  # no `except Exception` of a parser may hide it
     """A parser did what it may not."""
 
 

@@ -57,7 +57,9 @@ def write_log(path: Path) -> None:
                 log.image(name, now, jpeg(40 + 10 * i), "jpeg")
             log.message(channels.OBJECTS, to_scene_update([box], now), now)
             log.message(channels.DRIVABLE, to_grid(grid, now), now)
-            log.json(channels.HEALTH, "octoview.Health", {"cameras": {"main": {"state": "ok"}}}, now)
+            log.json(
+                channels.HEALTH, "octoview.Health", {"cameras": {"main": {"status": "ok"}}}, now
+            )
 
 
 def read_log(path: Path) -> None:
@@ -75,7 +77,7 @@ def read_log(path: Path) -> None:
     compare_logs(log, LogReader(path))
 
 
-# --- records of one chunk: whatever they are, the chunk's sizes and checksum are right -------------
+# --- records of one chunk: whatever they are, the chunk's sizes and checksum are right ----------
 
 
 def write_records(path: Path) -> None:
@@ -128,7 +130,7 @@ def _unchunked(log: Path) -> bytes:
     return content
 
 
-# --- messages of one log, each in a file of its own ------------------------------------------------
+# --- messages of one log, each in a file of its own ---------------------------------------------
 
 TYPES = {
     kind.DESCRIPTOR.full_name: kind

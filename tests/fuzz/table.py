@@ -1,9 +1,7 @@
 """The table of parsers: what reads a file that somebody else may have made."""
 
 import json
-import zipfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +15,13 @@ from calib.formats.convert import FORMATS, read_cameras
 from calib.formats.document import Given
 from calib.intrinsics.camera_file import load_lens
 from calib.intrinsics.images import find_boards
-from calib.rig import BUILT_IN, load_rig, save_rig
+from calib.rig import load_rig, save_rig
+from calib.surround.homography import load_ground_views
 from calib.surround.pictures import load_pictures
 from deploy.bench.compare import read_result
 from deploy.device.engines import read_status
 from deploy.device.report import report
-from deploy.device.seal import check_all, seal
+from deploy.device.seal import check_all
 from deploy.device.slots import Slots
 from deploy.device.update import read_release
 from deploy.importers.dgp import import_dgp
@@ -60,9 +59,9 @@ from tests.deploy.importers import test_dgp as dgp_scene
 from tests.deploy.importers import test_kitti as kitti_drive
 from tests.deploy.importers import test_nuscenes as nuscenes_scene
 from tests.deploy.importers import test_rosbag as bags
-from tests.deploy.importers.pictures import jpeg, png, write_clip
+from tests.deploy.importers.pictures import png, write_clip
 from tests.fuzz import hostile, logs
-from tests.fuzz.parser import OUT, Parser
+from tests.fuzz.parser import OUT, RECORDING, Parser
 from tests.perception.data import (
     folders,
     test_bdd100k,
@@ -106,7 +105,7 @@ def _dataset(opened: Callable[[Path], Dataset]) -> Callable[[Path], None]:
     return read
 
 
-# --- calib ------------------------------------------------------------------------------------------
+# --- calib --------------------------------------------------------------------------------------
 
 _GIVEN = {
     "opencv": Given("fisheye"),
@@ -125,9 +124,41 @@ def _format(key: str) -> Parser:
     )
 
 
+_RIG = """\
+name: one
+cameras:
+- name: main
+  rate_hz: 36.0
+  bucket: large
+  lens: {model: fisheye, width: 64, height: 48, fx: 50.0, fy: 50.0, cx: 31.5, cy: 23.5,
+    distortion: [0.1, 0.0, 0.0, 0.0]}
+  pose: {position: [1.9, 0.0, 1.4], yaw_deg: 0.0, pitch_deg: 1.0, roll_deg: 0.0}
+"""
+
+
+_PLACEMENT = "front: {pixel_m: 0.01, origin: [4.8, 3.0], columns: right, rows: back}\n"
+_GROUND = """\
+%YAML:1.0
+---
+camera_matrix: !!opencv-matrix
+   {rows: 3, cols: 3, dt: d, data: [300., 0., 480., 0., 300., 320., 0., 0., 1.]}
+dist_coeffs: !!opencv-matrix
+   {rows: 4, cols: 1, dt: d, data: [0., 0., 0., 0.]}
+resolution: !!opencv-matrix
+   {rows: 2, cols: 1, dt: i, data: [960, 640]}
+project_matrix: !!opencv-matrix
+   {rows: 3, cols: 3, dt: d, data: [1., 0., 0., 0., 1., 0., 0., 0.001, 1.]}
+"""
+
+
+def _ground(folder: Path) -> None:
+    (folder / "placement.yaml").write_text(_PLACEMENT)
+    (folder / "front.yaml").write_text(_GROUND)
+
+
 def _rigs(folder: Path) -> None:
-    (folder / "rig.yaml").write_bytes(BUILT_IN["hw2"].read_bytes())
-    save_rig(load_rig("hw2"), folder / "matrices.yaml")
+    (folder / "angles.yaml").write_text(_RIG)
+    save_rig(logs.small_rig(), folder / "matrices.yaml")
 
 
 def _read_rigs(folder: Path) -> None:
@@ -161,6 +192,11 @@ CALIB = {
         lambda folder: load_targets(folder / "tape.yaml", parse_board("chessboard:9x6:0.1")),
         hostile=hostile.YAML,
     ),
+    "ground pictures": Parser(
+        _ground,
+        lambda folder: load_ground_views(folder, folder / "placement.yaml"),
+        hostile=hostile.YAML,
+    ),
     "board's description": Parser(
         _text("board", "charuco:9x6:0.025:0.018"),
         lambda folder: parse_board((folder / "board").read_text(errors="replace")),
@@ -177,17 +213,7 @@ CALIB = {
     ),
 }
 
-# --- perception -------------------------------------------------------------------------------------
-
-
-def _policies(folder: Path) -> None:
-    for name, path in POLICIES.items():
-        (folder / f"{name}.yaml").write_bytes(path.read_bytes())
-
-
-def _read_policies(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        load_policy(path)
+# --- perception ---------------------------------------------------------------------------------
 
 
 def _read_metadata(folder: Path) -> None:
@@ -206,7 +232,11 @@ PERCEPTION = {
     "model spec": Parser(
         _text("spec.json", PRESETS["nano"].to_json()), _read_metadata, hostile=hostile.JSON
     ),
-    "augmentation policy": Parser(_policies, _read_policies, hostile=hostile.YAML),
+    "augmentation policy": Parser(
+        lambda folder: (folder / "p.yaml").write_bytes(POLICIES["strong"].read_bytes()),
+        lambda folder: load_policy(folder / "p.yaml"),
+        hostile=hostile.YAML,
+    ),
     "weights": Parser(
         lambda folder: save_file(
             {"a": np.zeros((2, 3), np.float32)}, folder / "w.safetensors", {SPEC_KEY: "{}"}
@@ -249,12 +279,12 @@ PERCEPTION = {
     ),
 }
 
-# --- logs and importers -----------------------------------------------------------------------------
+# --- logs and importers -------------------------------------------------------------------------
 
 
 def _viewed(folder: Path) -> None:
     log = logs.write_message_log(folder, folder.parent / OUT)
-    write_rrd(log, folder.parent / "out.rrd", _quiet)
+    write_rrd(log, folder.parent / RECORDING, _quiet)
 
 
 def _bag(version: int) -> Callable[[Path], object]:
@@ -322,7 +352,7 @@ LOGS = {
     ),
 }
 
-# --- runs, artefacts, devices -----------------------------------------------------------------------
+# --- runs, artefacts, devices -------------------------------------------------------------------
 
 _RUN = """\
 rig: rig.yaml

@@ -58,9 +58,7 @@ def test_hostile_files(name: str, benches: Callable[[str], Bench]) -> None:
     max_examples=20, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_damaged_files(
-    name: str, benches: Callable[[str], Bench], data: st.DataObject
-) -> None:
+def test_damaged_files(name: str, benches: Callable[[str], Bench], data: st.DataObject) -> None:
     bench = benches(name)
     content = data.draw(st.sampled_from(bench.inputs()))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -71,7 +69,7 @@ def test_damaged_files(
     attempt(bench, content)
 
 
-# --- the guard itself -------------------------------------------------------------------------------
+# --- the guard itself ---------------------------------------------------------------------------
 
 
 def test_memory_is_noticed() -> None:
