@@ -7,56 +7,56 @@ again: python -m tests.fuzz.campaign --again OUT/NAME/crash-... NAME
 """
 
 import argparse
+import os
 import re
-import subprocess
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import atheris
+
 WATCHED = ("calib", "perception", "export", "deploy", "yaml", "mcap", "rosbags")
 """Packages whose branches are followed."""
 
+with atheris.instrument_imports(include=list(WATCHED)):
+    from tests.fuzz.guard import Broken
+    from tests.fuzz.parser import Bench
+    from tests.fuzz.table import PARSERS
+
+HUNG_S = 300
+"""Real time; the guard counts the processor's."""
+
 
 class Outcome(NamedTuple):
-    """How long and how far one parser was fuzzed. `problem`: what broke it, or ""."""
+    """How often and how far one parser was tried. `problem`: what broke it, or ""."""
 
-    runs: int
-    branches: int
     inputs: int
+    branches: int
+    kept: int
     problem: str
 
 
 def fuzz(name: str, seconds: int, out: Path) -> Outcome:
     """In a process of its own: what crashes the interpreter is a finding, too."""
     folder = out / re.sub(r"[^a-z0-9]+", "-", name)
-    (folder / "corpus").mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tests.fuzz.campaign", "--child", str(folder / "corpus"), name]
-    options = [
-        *(f"-max_total_time={seconds}", "-timeout=300", "-rss_limit_mb=4000"),
-        *("-print_final_stats=1", f"-artifact_prefix={folder}/"),
-    ]
-    done = subprocess.run([*command, "--", *options], capture_output=True, check=False)
-    text = (done.stdout + done.stderr).decode(errors="replace")
-    (folder / "log.txt").write_text(text, encoding="utf-8")
-    progress = re.findall(r"cov: (\d+) .*?corp: (\d+)", text) or [("0", "0")]
-    runs = re.findall(r"^(?:#|Done |stat::number_of_executed_units: )(\d+)", text, re.MULTILINE)
-    problem = ""
-    if done.returncode:
-        found = re.search(r"=== Uncaught Python exception: ===\n(.*)", text)
-        found = found or re.search(r"==\d+== ?(ERROR.*)", text)
-        problem = found[1] if found else f"ended with {done.returncode}"
-    return Outcome(max(map(int, runs or ["0"])), *map(int, progress[-1]), problem)
+    corpus, log = folder / "corpus", folder / "log.txt"
+    corpus.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        options = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/"]
+        run(name, [str(corpus), *options, *_seed(name, corpus)])
+    _, status = os.waitpid(pid, 0)
+    return _outcome(log.read_text(errors="replace"), os.waitstatus_to_exitcode(status))
 
 
-def child(name: str, corpus: Path | None, arguments: list[str]) -> None:
-    """Runs libFuzzer, which ends the process."""
-    import atheris
-
-    with atheris.instrument_imports(include=list(WATCHED)):
-        from tests.fuzz.guard import Broken
-        from tests.fuzz.parser import Bench
-        from tests.fuzz.table import PARSERS
+def run(name: str, arguments: list[str]) -> None:
+    """Hand over to libFuzzer, which ends the process."""
     bench = Bench(PARSERS[name], Path(tempfile.mkdtemp(prefix="fuzz-")))
 
     def one_input(data: bytes) -> None:
@@ -65,15 +65,33 @@ def child(name: str, corpus: Path | None, arguments: list[str]) -> None:
         except Broken as error:
             raise AssertionError(str(error)) from error
 
-    if corpus is not None:
-        longest = max(4096, 2 * max(map(len, bench.inputs())))
-        hostile = [bytes([0]) + content for content in PARSERS[name].hostile.values()]
-        for number, data in enumerate([*bench.inputs(), *hostile]):
-            if len(data) <= longest:
-                (corpus / f"seed-{number:03}").write_bytes(data)
-        arguments = [str(corpus), f"-max_len={longest}", *arguments]
-    atheris.Setup([sys.argv[0], *arguments], one_input)
+    common = [f"-timeout={HUNG_S}", "-rss_limit_mb=4000"]
+    atheris.Setup([sys.argv[0], *common, *arguments], one_input)
     atheris.Fuzz()
+
+
+def _seed(name: str, corpus: Path) -> list[str]:
+    """Begin the corpus; returns what libFuzzer must know of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        valid = Bench(PARSERS[name], Path(folder)).inputs()
+    longest = max(4096, 2 * max(map(len, valid)))
+    hostile = [bytes([0]) + content for content in PARSERS[name].hostile.values()]
+    for number, data in enumerate([*valid, *hostile]):
+        if len(data) <= longest:
+            (corpus / f"seed-{number:03}").write_bytes(data)
+    return [f"-max_len={longest}"]
+
+
+def _outcome(log: str, code: int) -> Outcome:
+    progress = re.findall(r"cov: (\d+) .*?corp: (\d+)", log) or [("0", "0")]
+    inputs = re.findall(r"^(?:#|Done )(\d+)", log, re.MULTILINE) or ["0"]
+    problem = ""
+    if code:
+        found = re.search(r"=== Uncaught Python exception: ===\n(.*)", log)
+        found = found or re.search(r"==\d+== ?(ERROR.*)", log)
+        name = signal.Signals(-code).name if code < 0 else str(code)
+        problem = found[1] if found else f"ended with {name}"
+    return Outcome(max(map(int, inputs)), *map(int, progress[-1]), problem)
 
 
 def main() -> None:
@@ -82,24 +100,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="for each parser")
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
     parser.add_argument("--again", type=Path, help="one input, tried once")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    words = sys.argv[1:]
-    at = words.index("--") if "--" in words else len(words)
-    asked, rest = parser.parse_args(words[:at]), words[at + 1 :]
-    if asked.child or asked.again:
-        child(asked.names[0], asked.child, rest or [str(asked.again)])
-        return
-    from tests.fuzz.table import PARSERS
-
+    asked = parser.parse_args()
     unknown = set(asked.names) - set(PARSERS)
     if unknown:
         parser.error(f"no parser {', '.join(sorted(unknown))}, only {', '.join(PARSERS)}")
-    print("| parser | inputs tried | branches | corpus | |\n|---|---|---|---|---|")
+    if asked.again:
+        run(asked.names[0], [str(asked.again)])
+    print("| parser | inputs tried | branches | corpus | |\n|---|---|---|---|---|", flush=True)
     broken = False
     for name in asked.names or PARSERS:
         found = fuzz(name, asked.seconds, asked.out)
         broken |= bool(found.problem)
-        cells = (name, found.runs, found.branches, found.inputs, found.problem[:200])
+        cells = (name, found.inputs, found.branches, found.kept, found.problem[:200])
         print("|", " | ".join(map(str, cells)), "|", flush=True)
     sys.exit(broken)
 
