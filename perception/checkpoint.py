@@ -7,6 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from calib.checksums import differs
 from perception.errors import CheckpointError, SpecError
 from perception.network import OctoNet
 from perception.spec import SPEC_KEY, TRAINED_ON_KEY, ModelSpec
@@ -75,6 +76,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; give a .safetensors file")
     try:
+        if differs(path):
+            raise CheckpointError(
+                f"{path}: has another hash than SHA256SUMS beside it says; restore it"
+            )
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.checksums import differs
 from deploy.errors import EngineError
 from perception.errors import SpecError
 from perception.spec import QUANTISATION_KEY, ModelSpec, TensorSpec
@@ -16,9 +17,11 @@ tell of that file."""
 
 
 def check_file(path: Path) -> None:
-    """Raises EngineError when there is no such file."""
+    """Raises EngineError when there is no such file, or it is not the one of its SHA256SUMS."""
     if not path.is_file():
         raise EngineError(f"{path}: no such model; check the path, or `octoview export` one")
+    if differs(path):
+        raise EngineError(f"{path}: has another hash than SHA256SUMS beside it says; restore it")
 
 
 def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:

@@ -1,5 +1,6 @@
 """Every engine of ONNX files: real files, and files that lie."""
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from deploy.errors import EngineError
 from deploy.loop import onnxruntime_engine
@@ -193,3 +195,20 @@ def test_a_provider_that_does_not_load_is_never_replaced(model: Path, name: str)
         pytest.skip("this onnxruntime has the provider")
     with pytest.raises(EngineError, match="takes CPUExecutionProvider instead of"):
         onnxruntime_engine.OnnxRuntimeEngine(model, name=name)
+
+
+def test_a_model_that_is_not_the_one_of_its_checksum_is_refused(
+    load: Load, model: Path, tmp_path: Path
+):
+    """Its spec is whole and its weights are not: nothing but the hash can tell."""
+    path = tmp_path / "m.onnx"
+    content = bytearray(model.read_bytes())
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  m.onnx\n")
+    path.write_bytes(content)
+    load(path)
+    weights = numpy_helper.to_array(onnx.load(path).graph.initializer[0]).tobytes()
+    content[content.index(weights) + 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match=r"m\.onnx: has another hash than SHA256SUMS"):
+        load(path)
