@@ -21,6 +21,7 @@ from deploy.log.rig import read_rig
 from deploy.log.stamps import to_nanoseconds
 
 IMAGE_SCHEMA = "foxglove.CompressedImage"
+_END_OF_TIME_NS = 2**63  # in the year 2262; what counts in 64 bits with a sign goes no further
 _HELD_LIMIT = 1 << 30  # bytes of messages that wait for their turn
 _OVERHEAD_BYTES = 400  # of a message that waits, beside its data
 
@@ -59,7 +60,7 @@ class EncodedImage:
     """One camera image as it was recorded."""
 
     camera: str
-    stamp_ns: int  # capture time, where the message has one, else log time
+    stamp_ns: int  # capture time, where the message has one that can be, else log time
     data: bytes
     format: str  # jpeg, png, webp
     sequence: int | None = None  # the camera's own count of its frames, where it is known
@@ -175,7 +176,9 @@ class LogReader:
         numbered = {topic for topic in topics if channels.META_RIG in self.metadata(topic)}
         for message in self.messages(topics, start_ns, end_ns):
             image = message.decode()
-            captured = to_nanoseconds(image.timestamp) or message.stamp_ns
+            captured = to_nanoseconds(image.timestamp)
+            if not 0 < captured < _END_OF_TIME_NS:
+                captured = message.stamp_ns
             camera = channels.camera_name(message.topic, image.frame_id)
             sequence = message.sequence if message.topic in numbered else None
             yield EncodedImage(camera, captured, image.data, image.format or "jpeg", sequence)

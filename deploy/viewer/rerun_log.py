@@ -88,10 +88,10 @@ class _Writer:
         for message in reader.messages():
             first_ns = message.stamp_ns if first_ns is None else first_ns
             since = message.stamp_ns - first_ns
-            self._recording.set_time(TIMELINE, duration=np.timedelta64(since, "ns"))
             try:
+                self._recording.set_time(TIMELINE, duration=np.timedelta64(since, "ns"))
                 count += self._add(message)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise LogError(
                     f"{message.log}: {message.topic} at {message.stamp_ns} ns can't be shown "
                     f"({error}); record it again"
