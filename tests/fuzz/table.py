@@ -1,7 +1,7 @@
 """The table of parsers: what reads a file that somebody else may have made."""
 
-import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ from perception.data.policy import load_policy
 from perception.data.synthetic import Synthetic
 from perception.data.yolo import Yolo
 from perception.spec import PRESETS, SPEC_HASH_KEY, SPEC_KEY, ModelSpec
-from perception.surround.spec import SurroundSpec
+from perception.surround.spec import SURROUND_HASH_KEY, SURROUND_KEY, SurroundSpec
 from tests.calib.formats.test_foreign_files import WHOLE
 from tests.deploy.conftest import write_model
 from tests.deploy.device.fake import make_version
@@ -225,12 +225,19 @@ def _read_metadata(folder: Path) -> None:
 
 
 def _read_surround(folder: Path) -> None:
-    SurroundSpec.from_metadata(json.loads((folder / "surround.json").read_bytes()))
+    text = (folder / "surround.json").read_text(errors="surrogateescape")
+    metadata = {SURROUND_KEY: text}
+    with suppress(ValueError):  # whoever makes such a file can make its hash
+        metadata[SURROUND_HASH_KEY] = SurroundSpec.model_validate_json(text).hash
+    SurroundSpec.from_metadata(metadata).points()
 
 
 PERCEPTION = {
     "model spec": Parser(
         _text("spec.json", PRESETS["nano"].to_json()), _read_metadata, hostile=hostile.JSON
+    ),
+    "surround spec": Parser(
+        _text("surround.json", SurroundSpec().to_json()), _read_surround, hostile=hostile.JSON
     ),
     "augmentation policy": Parser(
         lambda folder: (folder / "p.yaml").write_bytes(POLICIES["strong"].read_bytes()),
