@@ -35,8 +35,8 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
     """Width and height that an image of those kinds states; None where it states none."""
     if data[:2] == b"\xff\xd8":
         return _jpeg(data)
-    if data[:8] == _PNG and len(data) >= 24:
-        return _pair(">II", data, 16)
+    if data[:8] == _PNG:
+        return _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
         return _webp(data)
     if data[:2] == b"BM" and len(data) >= 26:
@@ -62,6 +62,16 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
+
+
+def _png(data: bytes) -> tuple[int, int] | None:
+    """None as well where a chunk says that it is longer than the data: OpenCV 4.13 takes memory for
+    what it says, up to 4 GB."""
+    at, kind = len(_PNG), b""
+    while kind != b"IEND" and at + 12 <= len(data):  # length, kind, content, checksum
+        kind = data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return _pair(">II", data, 16) if 24 < at <= len(data) else None
 
 
 def _webp(data: bytes) -> tuple[int, int] | None:

@@ -86,6 +86,9 @@ IMAGES = {
         _encoded(".jpg"), struct.pack(">HH", 48, 64), struct.pack(">HH", 30000, 30000)
     ),
     "png of 60000x60000": _png(60000, 60000, 1),
+    "png with a chunk of 4 GB": _claiming(_png(64, 48, 48), b"IEND", b"IDAT").replace(
+        b"\0\0\0\0IDAT", b"\xff\xff\0\1IDAT"
+    ),
     "png that is 30000x30000": _png(30000, 30000, 30000, depth=1),
     "bmp of 30000x30000": _claiming(
         _encoded(".bmp"), struct.pack("<ii", 64, 48), struct.pack("<ii", 30000, 30000)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
 from calib.boards.parse import parse_board
+from calib.encoded_image import decode
 from calib.errors import CalibError
 from calib.extrinsics.targets import load_targets
 from calib.formats.convert import FORMATS, read_cameras
@@ -59,7 +61,7 @@ from tests.deploy.importers import test_dgp as dgp_scene
 from tests.deploy.importers import test_kitti as kitti_drive
 from tests.deploy.importers import test_nuscenes as nuscenes_scene
 from tests.deploy.importers import test_rosbag as bags
-from tests.deploy.importers.pictures import png, write_clip
+from tests.deploy.importers.pictures import grey, png, write_clip
 from tests.fuzz import hostile, logs
 from tests.fuzz.parser import OUT, RECORDING, Parser
 from tests.perception.data import (
@@ -200,6 +202,14 @@ CALIB = {
     "board's description": Parser(
         _text("board", "charuco:9x6:0.025:0.018"),
         lambda folder: parse_board((folder / "board").read_text(errors="replace")),
+    ),
+    "encoded images": Parser(
+        lambda folder: [
+            (folder / f"a{suffix}").write_bytes(cv2.imencode(suffix, grey(80))[1].tobytes())
+            for suffix in (".bmp", ".jpg", ".png", ".ppm", ".tiff", ".webp")
+        ],
+        lambda folder: [decode(p.read_bytes(), cv2.IMREAD_COLOR) for p in folder.iterdir()],
+        hostile=hostile.IMAGES,
     ),
     "calibration pictures": Parser(
         lambda folder: (folder / "a.png").write_bytes(png(80)),
