@@ -9,7 +9,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
-from deploy.loop.artefact import check_file, named_outputs, read_spec
+from deploy.loop.artefact import check_file, named_outputs, no_text, read_spec
 from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 
@@ -36,9 +36,12 @@ class OpenVinoEngine(Engine):
             raise EngineError(
                 f"{path}: is no model that {self.name} can load ({_reason(error)}); export it again"
             ) from error
-        self.metadata: Mapping[str, str] = _metadata(model)
-        self.spec = read_spec(path, self.metadata)
-        self._check_tensors(model)
+        try:
+            self.metadata: Mapping[str, str] = _metadata(model)
+            self.spec = read_spec(path, self.metadata)
+            self._check_tensors(model)
+        except UnicodeDecodeError as error:
+            raise no_text(path, error) from error
         self._request = self._thread.submit(self._compile, model).result()
 
     def submit(self, images: NDArray[np.float32]) -> Future[Outputs]:

@@ -35,7 +35,7 @@ from deploy.importers.teslacam import import_teslacam
 from deploy.importers.video import import_videos
 from deploy.log.reader import LogReader
 from deploy.loop.artefact import read_spec
-from deploy.loop.onnxruntime_engine import OnnxRuntimeEngine
+from deploy.loop.engine import load_engine
 from deploy.package.build import check_mapping
 from deploy.package.wheels import read_lock
 from deploy.sources.config import open_run
@@ -443,7 +443,11 @@ DEPLOY = {
     ),
     "model": Parser(
         lambda folder: write_model(folder / "m.onnx", PRESETS["nano"]),
-        lambda folder: OnnxRuntimeEngine(folder / "m.onnx"),
+        lambda folder: load_engine(folder / "m.onnx", threads=1, engine="onnxruntime"),
+    ),
+    "model in openvino": Parser(
+        lambda folder: write_model(folder / "m.onnx", PRESETS["nano"]),
+        lambda folder: load_engine(folder / "m.onnx", threads=1, engine="openvino"),
     ),
     "engine file": Parser(_plans, _read_plans),
     "state of a device": Parser(_device, _read_device, ("*.json", "*/*.json", "factory/*/[Mr]*"),

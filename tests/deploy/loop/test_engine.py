@@ -212,3 +212,12 @@ def test_a_model_that_is_not_the_one_of_its_checksum_is_refused(
     path.write_bytes(content)
     with pytest.raises(EngineError, match=r"m\.onnx: has another hash than SHA256SUMS"):
         load(path)
+
+
+def test_metadata_that_are_no_text_are_refused(load: Load, model: Path, tmp_path: Path):
+    content = model.read_bytes()
+    key = content.index(b"octoview.spec_hash")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content[:key] + b"\xb5" + content[key + 1 :])
+    with pytest.raises(EngineError, match=r"m\.onnx: .*(no text|hash is missing|can load)"):
+        load(path)
