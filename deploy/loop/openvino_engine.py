@@ -32,7 +32,7 @@ class OpenVinoEngine(Engine):
         self._thread = ThreadPoolExecutor(1, "engine")
         try:
             model = ov.Core().read_model(path)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # its words may quote the file
             raise EngineError(
                 f"{path}: is no model that {self.name} can load ({_reason(error)}); export it again"
             ) from error
@@ -57,7 +57,7 @@ class OpenVinoEngine(Engine):
         }
         try:
             return ov.Core().compile_model(model, "CPU", options).create_infer_request()
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise EngineError(
                 f"{self.path}: {self.name} can't run it ({_reason(error)}); "
                 "choose --engine onnxruntime"
@@ -106,7 +106,7 @@ class OpenVinoEngine(Engine):
             )
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """The last line of the message: those before it say where in OpenVINO it arose."""
     return (str(error).strip().splitlines() or [repr(error)])[-1].strip("- ")[:200]
 

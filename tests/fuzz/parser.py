@@ -15,7 +15,6 @@ ERRORS = (CalibError, PerceptionError, ExportError, DeployError)
 LONGEST = 1500
 """Letters of a message; whole files don't belong into it."""
 OUT = "out.mcap"
-RECORDING = "out.rrd"
 """What a parser may make beside the folder that it reads."""
 
 
@@ -68,7 +67,7 @@ class Bench:
             if len(str(error)) > LONGEST or not str(error).strip():
                 raise Broken(f"a message of {len(str(error))} letters: {error!s:.200}") from error
         for path in self._root.iterdir():
-            if path.name in (OUT, RECORDING):
+            if path.name == OUT:
                 path.unlink()
             elif path != self._folder:
                 raise Broken(f"left {path.name} behind")

@@ -39,7 +39,6 @@ from deploy.loop.engine import load_engine
 from deploy.package.build import check_mapping
 from deploy.package.wheels import read_lock
 from deploy.sources.config import open_run
-from deploy.viewer.rerun_log import write_rrd
 from export.tensorrt_file import EngineKey, read_engine, write_engine
 from perception.checkpoint import load_tensors
 from perception.data.bdd100k import Bdd100k
@@ -63,7 +62,7 @@ from tests.deploy.importers import test_nuscenes as nuscenes_scene
 from tests.deploy.importers import test_rosbag as bags
 from tests.deploy.importers.pictures import grey, png, write_clip
 from tests.fuzz import hostile, logs
-from tests.fuzz.parser import OUT, RECORDING, Parser
+from tests.fuzz.parser import OUT, Parser
 from tests.perception.data import (
     folders,
     test_bdd100k,
@@ -299,11 +298,6 @@ PERCEPTION = {
 # --- logs and importers -------------------------------------------------------------------------
 
 
-def _viewed(folder: Path) -> None:
-    log = logs.write_message_log(folder, folder.parent / OUT)
-    write_rrd(log, folder.parent / RECORDING, _quiet)
-
-
 def _bag(version: int) -> Callable[[Path], object]:
     name = "a.bag" if version == 1 else "a"
     return lambda folder: bags.write_drive(folder / name, bags.Messages(version))
@@ -326,7 +320,6 @@ LOGS = {
             for name, content in hostile.JSON.items()
         },
     ),
-    "log: in the viewer": Parser(logs.write_messages, _viewed),
     "import: nuscenes": Parser(
         lambda folder: nuscenes_scene.write(nuscenes_scene.tiny(), folder),
         _imported(lambda folder, out: import_nuscenes(folder, out, _quiet, "scene-0001")),
