@@ -54,7 +54,7 @@ def find_boards(
         except OSError as error:
             return None, f"can't be read ({error.strerror})"
         if grey is None:
-            return None, "is no image that can be read"
+            return None, "is no image that OpenCV can read"
         height, width = grey.shape
         corners = board.find(grey)
         if corners is None:

@@ -27,7 +27,7 @@ def load_pictures(folder: Path, rig: Rig) -> dict[str, NDArray[np.uint8]]:
             raise BoardError(f"{folder}: has no picture of camera '{camera.name}'; add it by name")
         image = decode(path.read_bytes(), cv2.IMREAD_COLOR)
         if image is None:
-            raise BoardError(f"{path}: is no image that can be read")
+            raise BoardError(f"{path}: is no image that OpenCV can read")
         lens = camera.lens
         if image.shape[:2] != (lens.height, lens.width):
             raise BoardError(

@@ -41,7 +41,7 @@ from perception.data.dgp_format import BOUNDING_BOX_3D, Datum, Ontology, Scene
 
 Model = TypeVar("Model", bound=Record)
 
-_CLOUD_LIMIT = 1 << 28  # bytes of a file of points; a turn of a lidar has some million
+_CLOUD_LIMIT = 1 << 26  # bytes of a file of points; a turn of a lidar has some million
 _DEFAULT_RATE_HZ = 10.0  # of a scene with a single sample
 _LARGEST_STAMP_NS = 2**63 - 1  # year 2262
 # Where the road under the vehicle is looked for, metres from the origin of the vehicle frame.

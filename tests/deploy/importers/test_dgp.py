@@ -272,7 +272,7 @@ def zipped(data: bytes, copies: int = 1) -> bytes:
 
 
 CLAIM = npy(np.zeros((5, 4))).replace(b"(5, 4)", b"(9999999999, 4)")
-MORE_THAN_A_LIDAR = zipped(bytes(1 << 20), 300)
+MORE_THAN_A_LIDAR = zipped(bytes(1 << 20), 70)
 
 
 @pytest.mark.parametrize(
