@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench reference reference-diff soak overload fleet-scaling faults jetson-test \
-	native sanitize weights clean
+.PHONY: demo test lint bench reference reference-diff soak overload fleet-scaling faults fuzz audit \
+	jetson-test native sanitize weights clean
 demo: $(VENV)/runtime.stamp
 	$(BIN)/octoview replay deploy/samples/hw2.mcap --out out/demo
 
@@ -47,6 +47,25 @@ fleet-scaling: $(VENV)/dev.stamp
 # Every fault of deploy/faults at random times, judged against a run without; an hour and a half.
 faults: $(VENV)/runtime.stamp
 	$(BIN)/python -m deploy.faults --seeds 25
+
+# Coverage-guided fuzzing of every parser of tests/fuzz/table.py, MINUTES for each; what breaks one
+# stays in out/fuzz. `make test` runs the same table for seconds.
+MINUTES ?= 1
+fuzz: $(VENV)/dev.stamp
+	$(PIP) atheris==3.0.0
+	$(BIN)/python -m tests.fuzz.campaign --seconds $$(( $(MINUTES) * 60 )) --out out/fuzz
+
+# Known vulnerabilities of what the packages ship and of what is installed here, from PyPI's service.
+# Without a network: ADVISORIES=FOLDER, a checkout of pypa/advisory-database.
+audit: $(VENV)/dev.stamp
+ifdef ADVISORIES
+	PYTHONPATH=. $(BIN)/python tests/audit/offline.py $(ADVISORIES)
+else
+	$(PIP) pip-audit==2.10.1
+	set -e; for lock in deploy/package/locks/*.txt; do \
+		$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $$lock; done
+	$(BIN)/pip-audit --strict --local --skip-editable
+endif
 
 # The package in an arm64 Debian under emulation: root, debootstrap, qemu-user-static, dpkg-dev, and
 # the wheels at WHEELS=FOLDER, see docs/jetson.md.

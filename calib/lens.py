@@ -15,6 +15,7 @@ from calib.fisheye import KannalaBrandt
 from calib.letterbox import Letterbox
 from calib.pinhole import BrownConrady
 
+MOST_PIXELS_A_SIDE = 65_535  # as many as a JPEG can have
 COEFFICIENT_COUNTS = {"pinhole": (0, 4, 5, 8), "fisheye": (4,)}
 
 
@@ -61,8 +62,11 @@ class Lens:
             if not math.isfinite(value):
                 raise LensError(f"distortion[{index}] is {value}; give a finite number")
         for name in ("width", "height"):
-            if getattr(self, name) < 1:
-                raise LensError(f"{name} is {getattr(self, name)}; give at least 1 pixel")
+            if not 1 <= getattr(self, name) <= MOST_PIXELS_A_SIDE:
+                raise LensError(
+                    f"{name} is {str(getattr(self, name))[:20]}; give 1 to {MOST_PIXELS_A_SIDE} "
+                    "pixels"
+                )
         for name in ("fx", "fy"):
             if not 0 < getattr(self, name) < math.inf:
                 raise LensError(f"{name} is {getattr(self, name)}; give pixels above 0")

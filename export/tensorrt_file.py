@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from calib.json_text import load_json
 from export import checksum
 from export.errors import ExportError
 from export.gpu import Gpu
@@ -23,6 +24,8 @@ SUFFIX = ".engine"
 ANY_DRIVER = "any"
 _SCHEMA = "octoview.engine/1"
 _MANIFEST = "manifest.json"
+_DAMAGE = (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, OSError, RuntimeError)
+"""What a zip whose directory leads astray makes Python raise."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class EngineFile:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.read(f"{bucket}.plan")
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise ExportError(f"{self.path}: plan '{bucket}' is damaged; export again") from error
 
 
@@ -116,15 +119,17 @@ def read_engine(path: Path) -> EngineFile:
         raise ExportError(f"{path}: no such engine; check the path, or `octoview export` one")
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise zipfile.BadZipFile("is compressed, and may claim any size")
             damaged = archive.testzip()
             if damaged is not None:
                 raise zipfile.BadZipFile(f"{damaged} has another checksum")
-            manifest = json.loads(archive.read(_MANIFEST))
+            manifest = load_json(archive.read(_MANIFEST))
             names = set(archive.namelist()) - {_MANIFEST}
         if manifest["schema"] != _SCHEMA:
             raise ValueError(f"its schema is {manifest['schema']}, this program reads {_SCHEMA}")
         key, metadata = EngineKey(**manifest["key"]), dict(manifest["metadata"])
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise ExportError(
             f"{path}: is no engine file that can be read ({error}); "
             "export it again with `octoview export --engine`"

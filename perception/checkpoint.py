@@ -1,5 +1,7 @@
 """Weights on disk: safetensors with the ModelSpec in the header, never pickle."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from torch import Tensor
 from perception.errors import CheckpointError, SpecError
 from perception.network import OctoNet
 from perception.spec import SPEC_KEY, TRAINED_ON_KEY, ModelSpec
+
+_DIGEST_KEY = "octoview.sha256"
+"""Of the tensors and the other keys: a weight that a bad disk changed is as good a number as any."""
 
 
 def save_network(network: OctoNet, path: Path, trained_on: str | None = None) -> None:
@@ -58,7 +63,7 @@ def save_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata=header)
+        save_file(tensors, partial, metadata={**header, _DIGEST_KEY: _digest(tensors, header)})
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -71,13 +76,30 @@ def save_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors and the header's strings. Raises CheckpointError."""
+    """All tensors and the header's strings. Raises CheckpointError, also when they are not what was
+    written; a file of another tool does not say what that was."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; give a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a readable safetensors file ({error}); restore it or train again"
         ) from error
+    written = header.pop(_DIGEST_KEY, None)
+    if written is not None and written != (found := _digest(tensors, header)):
+        raise CheckpointError(
+            f"{path}: damaged: its SHA-256 is {found[:12]}, it was {written[:12]} when it was "
+            "written; restore it or train again"
+        )
+    return tensors, header
+
+
+def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].cpu().numpy().tobytes())
+    return digest.hexdigest()

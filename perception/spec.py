@@ -8,7 +8,7 @@ Imports no torch: machines that only run artefacts read it too.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,9 +24,11 @@ QUANTISATION_KEY = "octoview.quantisation"
 TRAINED_ON_KEY = "octoview.trained_on"
 """Metadata key under which the fingerprints of all training images stand, end to end."""
 
+_Positive = Annotated[float, Field(gt=0)]
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TensorSpec(_Frozen):
@@ -42,8 +44,8 @@ class Bucket(_Frozen):
     """Network input size in pixels of all cameras that name this bucket; each side a
     multiple of the network's output stride."""
 
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=16_384)
+    height: int = Field(gt=0, le=16_384)
 
 
 class ModelSpec(_Frozen):
@@ -55,18 +57,18 @@ class ModelSpec(_Frozen):
     """
 
     preset: str
-    width_multiplier: float = Field(gt=0)
-    decoder_channels: int = Field(gt=0)
+    width_multiplier: float = Field(gt=0, le=16)
+    decoder_channels: int = Field(gt=0, le=4096)
     frames: Literal[1, 2] = 1
     buckets: dict[str, Bucket]
     colour_order: Literal["RGB"] = "RGB"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[_Positive, _Positive, _Positive] = (0.229, 0.224, 0.225)
     interpolation: Literal["linear"] = "linear"
     scene_classes: tuple[str, ...] = SCENE_CLASSES
     object_classes: tuple[str, ...] = OBJECT_CLASSES
-    output_stride: int = 4
-    top_k: int = Field(default=64, gt=0)
+    output_stride: int = Field(default=4, gt=0)
+    top_k: int = Field(default=64, gt=0, le=4096)
     score_threshold: float = Field(default=0.3, gt=0, lt=1)
 
     @model_validator(mode="after")

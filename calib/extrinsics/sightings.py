@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calib.boards.chessboard import Chessboard
 from calib.boards.corners import Board
+from calib.encoded_image import decode
 from calib.errors import BoardError
 from calib.intrinsics.camera_file import load_lens
 from calib.intrinsics.images import find_boards
@@ -103,7 +104,7 @@ def _from_the_dark_end(
 ) -> NDArray[np.float64]:
     """Corners counted so that the square inside the first four is dark: detectors begin at
     either end."""
-    grey = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    grey = decode(path.read_bytes(), cv2.IMREAD_GRAYSCALE)
     assert grey is not None  # the board was found in it
     grid = pixels.reshape(board.rows, board.columns, 2)
     centres = (grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]) / 4

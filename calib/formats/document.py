@@ -3,7 +3,6 @@
 Errors name the key, the value and the remedy; who reads the file adds its name.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from calib.camera import check_rigid
 from calib.errors import CalibError, FormatError
+from calib.json_text import load_json
 from calib.lens import Lens
 from calib.yaml_file import YamlError, load_yaml
 
@@ -78,8 +78,8 @@ def load(path: Path) -> Document:
         return Document(path, text, None, "not YAML but OpenCV's dialect of it")
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return Document(path, text, json.loads(text))
-        except (ValueError, RecursionError) as error:
+            return Document(path, text, load_json(text))
+        except ValueError as error:
             return Document(path, text, None, f"not valid JSON: {error}")
     try:
         return Document(path, text, load_yaml(path))

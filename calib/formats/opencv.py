@@ -4,6 +4,7 @@ Source: samples/cpp/tutorial_code/calib3d/camera_calibration of OpenCV, which wr
 Others call the same things camera_matrix, dist_coeffs, resolution and do not say the model.
 """
 
+import re
 from collections.abc import Sequence
 
 import cv2
@@ -36,6 +37,9 @@ _SIZE = ("resolution", "image_size", "imageSize")
 _WIDTH, _HEIGHT = ("image_width", "image_Width"), ("image_height", "image_Height")
 _FISHEYE = "fisheye_model"
 _NAME = "camera_name"
+# OpenCV's parser goes as deep as the file does, and a process ends where its stack does.
+_OPENING = re.compile(r"[\[{]|<[^/]")
+_MOST_OPENING = 1000
 
 
 def _matches(document: Document) -> bool:
@@ -43,6 +47,9 @@ def _matches(document: Document) -> bool:
 
 
 def _read(document: Document, given: Given) -> CameraSet:
+    parts = sum(1 for _ in _OPENING.finditer(document.text))
+    if parts > _MOST_OPENING:
+        raise FormatError(f"has {parts} lists and maps, and a calibration under {_MOST_OPENING}")
     try:
         storage = cv2.FileStorage(document.text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         root = storage.root()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.boards.corners import Board
+from calib.encoded_image import decode
 from calib.errors import BoardError
 from calib.intrinsics.fit import View
 
@@ -49,16 +50,15 @@ def find_boards(
 
     def look(path: Path) -> tuple[tuple[int, int] | None, View | str]:
         try:
-            data = np.fromfile(path, np.uint8)
-            grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+            grey = decode(path.read_bytes(), cv2.IMREAD_GRAYSCALE)
         except OSError as error:
             return None, f"can't be read ({error.strerror})"
         if grey is None:
             return None, "is no image that OpenCV can read"
         height, width = grey.shape
-        corners = board.find(grey)  # type: ignore[arg-type]
+        corners = board.find(grey)
         if corners is None:
-            return (width, height), _why_not(grey)  # type: ignore[arg-type]
+            return (width, height), _why_not(grey)
         return (width, height), View(path.name, board.points[corners.ids], corners.pixels)
 
     looked = []

@@ -6,6 +6,7 @@ well, K [r1 r2 t], so the pose is in it (Zhang 2000, "A flexible new technique f
 calibration", section 3.1).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from calib.errors import FormatError
 from calib.formats.convert import read_cameras
-from calib.formats.document import Given
+from calib.formats.document import Given, shown
 from calib.formats.opencv import OPENCV
 from calib.lens import Lens
 from calib.yaml_file import YamlError, load_yaml
@@ -94,6 +95,8 @@ def load_ground_views(folder: Path, placement: Path) -> dict[str, GroundView]:
         raise FormatError(f"{placement}: names no camera; write CAMERA: and {', '.join(_KEYS)}")
     views = {}
     for name, entry in content.items():
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):  # a file's name, never a way to one
+            raise FormatError(f"{placement}: {shown(name)} is no camera; use letters, digits, _, -")
         ego_from_ground = _placed(f"{placement}: {name}", entry)
         path = folder / f"{name}.yaml"
         (camera,) = read_cameras([path], Given("fisheye"), OPENCV).cameras
@@ -113,13 +116,14 @@ def _placed(where: str, entry: Any) -> Array:
     if origin.shape != (2,) or not np.isfinite(origin).all() or not 1e-4 <= pixel <= 1:
         raise FormatError(
             f"{where}: origin is x and y in metres of the ground picture's pixel 0, 0, and pixel_m "
-            f"the side of a pixel, as 0.01; here {entry['origin']} and {entry['pixel_m']}"
+            f"the side of a pixel, as 0.01; here {shown(entry['origin'])} and "
+            f"{shown(entry['pixel_m'])}"
         )
     axes: list[tuple[int, int]] = []
     for key in ("columns", "rows"):
-        if entry[key] not in _DIRECTIONS:
+        if entry[key] not in [*_DIRECTIONS]:
             known = ", ".join(_DIRECTIONS)
-            raise FormatError(f"{where}: {key} run {entry[key]!r}; give one of {known}")
+            raise FormatError(f"{where}: {key} run {shown(entry[key])}; give one of {known}")
         axes.append(_DIRECTIONS[entry[key]])
     if np.linalg.det(np.array(axes)) > -0.5:  # not at a right angle, or as in a mirror
         raise FormatError(
@@ -136,7 +140,10 @@ def _homography(path: Path, lens: Lens) -> Array:
         node = storage.getNode(key)
         if node.empty() and default is not None:
             return default
-        found = node.mat() if node.isMap() else None
+        try:
+            found = node.mat() if node.isMap() else None
+        except (cv2.error, SystemError):
+            found = None
         if found is None or found.size != size or not np.isfinite(found).all():
             raise FormatError(f"{path}: {key} is no matrix of {size} numbers; add or correct it")
         return np.asarray(found, np.float64)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode
 from calib.errors import BoardError
 from calib.intrinsics.images import SUFFIXES
 from calib.rig import Rig
@@ -24,8 +25,7 @@ def load_pictures(folder: Path, rig: Rig) -> dict[str, NDArray[np.uint8]]:
         path = files.get(camera.name)
         if path is None:
             raise BoardError(f"{folder}: has no picture of camera '{camera.name}'; add it by name")
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = decode(path.read_bytes(), cv2.IMREAD_COLOR)
         if image is None:
             raise BoardError(f"{path}: is no image that OpenCV can read")
         lens = camera.lens

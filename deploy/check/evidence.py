@@ -10,6 +10,7 @@ import numpy as np
 
 from calib.check.evidence import Evidence, Matches, Motion
 from calib.check.features import Features, find_features, match
+from calib.encoded_image import decode
 from calib.rig import Rig
 from deploy.check.moments import Moment
 from deploy.loop.frames import EncodedSet
@@ -66,10 +67,7 @@ def _images(moments: Sequence[Moment]) -> dict[_Key, bytes]:
 
 def _look(data: bytes) -> tuple[Features, tuple[int, int]] | None:
     """Features and size of an encoded image; None of one that can't be read."""
-    try:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        return None
+    grey = decode(data, cv2.IMREAD_GRAYSCALE)
     if grey is None:
         return None
     return find_features(np.asarray(grey, np.uint8)), (grey.shape[1], grey.shape[0])

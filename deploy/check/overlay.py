@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.camera import Camera
+from calib.encoded_image import decode
 from deploy.log.boxes import Box
 from deploy.sinks.drawing import Image, blend, draw_circle, draw_polygon, plain, shrink
 from deploy.sinks.palette import DRIVABLE, FAINT, STATUS, TEXT, Rgb, object_colour
@@ -24,12 +25,9 @@ _EDGES = (
 _RIGHT, _WRONG = DRIVABLE, STATUS["corrupt"]
 
 
-def decode(data: bytes) -> Image | None:
+def colour_image(data: bytes) -> Image | None:
     """An encoded image, BGR."""
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
+    image = decode(data, cv2.IMREAD_COLOR)
     return None if image is None else np.asarray(image, np.uint8)
 
 

@@ -1,12 +1,11 @@
 """What `octoview doctor` says of a Jetson and of the installed package; nothing elsewhere."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
+from calib.json_text import load_json
+from calib.yaml_file import YamlError, load_yaml
 from deploy.device import jetson
 from deploy.device.engines import read_status
 from deploy.device.seal import RELEASE, SealError, check_sizes
@@ -68,7 +67,7 @@ def _package(state: Path) -> list[Line]:
     group = "package"
     try:
         check_sizes(slot)
-        release = json.loads((slot / RELEASE).read_text(encoding="utf-8"))
+        release = load_json((slot / RELEASE).read_text(encoding="utf-8"))
         detail = f"{release['version']} for {release['target']} in {slot}"
         lines: list[Line] = [(group, "version", "ok", detail)]
         for name, reason in release["kernels_missing"].items():
@@ -94,9 +93,9 @@ def _package(state: Path) -> list[Line]:
 def _stand_ins(cameras: Path) -> list[Line]:
     """Cameras of the rig for which recorded pictures stand in."""
     try:
-        entries = yaml.safe_load(cameras.read_text(encoding="utf-8"))["cameras"].items()
+        entries = load_yaml(cameras)["cameras"].items()
         recorded = [name for name, entry in entries if "images" in entry or "video" in entry]
-    except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError) as error:
+    except (OSError, YamlError, LookupError, AttributeError, TypeError) as error:
         return [("package", "cameras.yaml", "failed", f"{cameras}: can't be read ({error})")]
     if not recorded:
         return [("package", "cameras.yaml", "ok", f"{len(entries)} cameras, all live")]

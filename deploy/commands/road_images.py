@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode
 from calib.letterbox import Letterbox
 from deploy.errors import LogError
 from deploy.log.reader import LogReader
@@ -49,7 +50,7 @@ def _of_log(path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     log = LogReader(path)
     buckets = {camera.name: camera.bucket for camera in log.rig}
     for encoded in _some(image for image in log.images() if image.camera in buckets):
-        image = cv2.imdecode(np.frombuffer(encoded.data, np.uint8), cv2.IMREAD_COLOR)
+        image = decode(encoded.data, cv2.IMREAD_COLOR)
         if image is None:
             raise LogError(
                 f"{path}: {encoded.camera} at {encoded.stamp_ns} ns: damaged image; give a "

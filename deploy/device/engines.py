@@ -92,7 +92,7 @@ def read_status(folder: Path) -> dict[str, object]:
     """The status file; `state` is absent, building, ready or failed."""
     try:
         content = json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {"state": "absent"}
     return {"state": "absent", **content} if isinstance(content, dict) else {"state": "absent"}
 

@@ -86,7 +86,7 @@ def verify(package: Path, keys: Sequence[Path]) -> Release:
         content = json.loads(statement.read_text(encoding="utf-8"))
         schema = content.pop("schema")
         release = Release(**content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReleaseError(f"{statement}: no statement of a release") from error
     if schema != SCHEMA:
         raise ReleaseError(f"{statement}: is {schema}, this version reads {SCHEMA}")

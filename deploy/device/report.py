@@ -44,7 +44,7 @@ def _self_test(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {key: content[key] for key in ("passed", "latency_ms", "engine", "ticks")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

@@ -237,6 +237,6 @@ def _read_json(path: Path) -> dict[str, object]:
     """Content of a file that durable.py wrote; none where it is missing or was tampered with."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

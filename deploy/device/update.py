@@ -93,7 +93,7 @@ def read_release(slot: Path) -> dict[str, str]:
     try:
         content = json.loads((slot / RELEASE).read_text(encoding="utf-8"))
         return {"version": content["version"], "target": content["target"], **content}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SealError(f"{slot / RELEASE}: can't be read; install the version again") from error
 
 

@@ -1,11 +1,11 @@
 """The flashed device's own report, held to what was packaged."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from calib.json_text import load_json
 from deploy.flash.matrix import FlashError
 from deploy.package.deb import read_control
 from deploy.package.targets import TARGETS
@@ -58,7 +58,7 @@ def ask(address: str) -> dict[str, Any]:
     except subprocess.TimeoutExpired as error:
         raise FlashError(f"{address}: no answer in 300 s; is it up?") from error
     try:
-        content = json.loads(done.stdout)
+        content = load_json(done.stdout)
         if content["schema"] != "octoview.device/1":
             raise ValueError
     except (ValueError, KeyError, TypeError) as error:

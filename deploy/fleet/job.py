@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from calib.json_text import load_json
 from calib.text_file import write_text
 
 ATTEMPTS = 3
@@ -47,7 +48,7 @@ class Job:
         """Its result, if it has one and neither the log nor the model has changed since. What
         failed is tried again."""
         try:
-            row = json.loads((self.folder / "row.json").read_text(encoding="utf-8"))
+            row = load_json((self.folder / "row.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         done = isinstance(row, dict) and row.get("key") == self._key() and not row.get("error")
@@ -81,7 +82,7 @@ class Job:
             raise KeyboardInterrupt
         row["worker_seconds"] = round(time.monotonic() - began, 3)
         if process.returncode == 0:
-            report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+            report = load_json((self.folder / "report.json").read_text(encoding="utf-8"))
             row |= _facts(report)
         elif process.returncode < 0:
             name = signal.Signals(-process.returncode).name

@@ -6,6 +6,8 @@ the roof. It is taken for our ego frame, moved in height so that the road seen b
 z = 0 (docs/logs.md says what supports this).
 """
 
+import lzma
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -40,6 +42,7 @@ from perception.data.dgp_format import BOUNDING_BOX_3D, Datum, Ontology, Scene
 
 Model = TypeVar("Model", bound=Record)
 
+_CLOUD_LIMIT = 1 << 26  # bytes of a file of points; a turn of a lidar has some million
 _DEFAULT_RATE_HZ = 10.0  # of a scene with a single sample
 _LARGEST_STAMP_NS = 2**63 - 1  # year 2262
 # Where the road under the vehicle is looked for, metres from the origin of the vehicle frame.
@@ -193,12 +196,17 @@ def _road_height(
 def _points(path: Path) -> np.ndarray:
     """(n, 3) metres, in the frame of the lidar."""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("not an npz archive")
-        with archive:
+        with ZipFile(path) as packed:
+            size = sum(part.file_size for part in packed.infolist())  # more is never unpacked
+        if size > _CLOUD_LIMIT:
+            raise ValueError(f"{size} bytes when unpacked")
+        with np.load(path, allow_pickle=False) as archive:
             points = np.asarray(archive["data"], float)[:, :3]
-    except (OSError, EOFError, ValueError, LookupError, BadZipFile, zlib.error) as error:
+    # An array of another shape or kind, a zip of another method, a header that is no Python.
+    except (
+        *(OSError, EOFError, ValueError, LookupError, TypeError, MemoryError, RuntimeError),
+        *(BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError, AttributeError),
+    ) as error:
         raise LogError(
             f"{path}: no point cloud can be read ({error}); restore the scene"
         ) from error

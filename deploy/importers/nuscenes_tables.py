@@ -121,7 +121,9 @@ class Tables:
     def camera_data(self) -> list[SampleData]:
         """The scene's camera images, in order of time."""
         wanted = stream(
-            self._table("sample_data"), SampleData, lambda r: r.get("sample_token") in self.stamps
+            self._table("sample_data"),
+            SampleData,
+            lambda r: str(r.get("sample_token")) in self.stamps,
         )
         cameras = []
         for row in wanted:
@@ -137,7 +139,7 @@ class Tables:
         path = self._table("ego_pose")
         poses = {
             row.token: self.pose(row)
-            for row in stream(path, _Placed, lambda r: r.get("token") in tokens)
+            for row in stream(path, _Placed, lambda r: str(r.get("token")) in tokens)
         }
         if absent := tokens - set(poses):
             raise LogError(f"{path}: has no {min(absent)}; restore the tables")
@@ -158,7 +160,7 @@ class Tables:
         for row in stream(
             self._table("sample_annotation"),
             Annotation,
-            lambda r: r.get("sample_token") in self.stamps,
+            lambda r: str(r.get("sample_token")) in self.stamps,
         ):
             found[row.sample_token].append(row)
         return found

@@ -65,7 +65,7 @@ def _open(path: Path) -> InputContainer:
     if not path.is_file():  # and never a device or an address, which FFmpeg would open as well
         raise LogError(f"{path}: no such video file; check the path")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")  # titles are in any encoding
     except (FFmpegError, OSError) as error:
         raise LogError(
             f"{path}: is not a video that can be read ({error.strerror}); export it again"
@@ -73,6 +73,9 @@ def _open(path: Path) -> InputContainer:
     if not container.streams.video:
         container.close()
         raise LogError(f"{path}: holds no video; give a video file")
+    if container.streams.video[0].codec_context is None:  # decoding it would end the process
+        container.close()
+        raise LogError(f"{path}: its video is of no kind that FFmpeg decodes; export it again")
     return container
 
 

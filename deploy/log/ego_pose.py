@@ -1,5 +1,6 @@
 """How the vehicle moved, as the log tells it on /tf: the ego frame in a frame that stays."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 import cv2
@@ -27,18 +28,18 @@ class EgoTrack:
 
     def __init__(self, reader: LogReader) -> None:
         poses = dict(_poses(reader))
-        self._stamps = np.array(sorted(poses), np.int64)
-        self._poses = np.array([poses[stamp] for stamp in self._stamps.tolist()])
+        self._stamps = sorted(poses)
+        self._poses = [poses[stamp] for stamp in self._stamps]
 
     def at(self, stamp_ns: int) -> NDArray[np.float64] | None:
         """(4, 4) world_from_ego, steady between the poses before and after; None where one of
         them is missing, or both are farther apart than MAX_GAP_NS."""
-        after = int(np.searchsorted(self._stamps, stamp_ns))
+        after = bisect_left(self._stamps, stamp_ns)
         if after < len(self._stamps) and self._stamps[after] == stamp_ns:
             return np.array(self._poses[after])
         if not 0 < after < len(self._stamps):
             return None
-        start, end = self._stamps[after - 1 : after + 1].tolist()
+        start, end = self._stamps[after - 1 : after + 1]
         if end - start > MAX_GAP_NS:
             return None
         part = (stamp_ns - start) / (end - start)

@@ -25,7 +25,8 @@ from mcap.writer import MCAP0_MAGIC
 
 from deploy.errors import LogError
 
-RECORD_LIMIT = 1 << 30  # bytes; no camera message or chunk comes near
+RECORD_LIMIT = 1 << 28  # bytes; no camera message or chunk comes near
+_DEFINED_LIMIT = 1 << 26  # bytes of all schemas and channels
 _READ_STEP = 1 << 20
 _FOOTER_SIZE = 9 + 20
 _MESSAGE_HEADER = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
@@ -67,6 +68,7 @@ class LogIndex:
     channels: dict[int, Channel] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     truncated: bool = False
+    defined_bytes: int = 0
 
 
 def read_index(path: Path) -> LogIndex:
@@ -106,8 +108,9 @@ def open_log(path: Path) -> BinaryIO:
         ) from error
 
 
-def read_block(stream: BinaryIO, path: Path, block: Block) -> list[RawMessage]:
-    """The messages of one block, in file order; up to the cut if the file ends inside it.
+def read_block(stream: BinaryIO, path: Path, block: Block) -> Iterator[RawMessage]:
+    """The messages of one block, in file order; up to the cut if the file ends inside it. They are
+    made one by one: a chunk of nothing but their heads holds millions.
 
     Raises:
         LogError: the block is damaged although the file does not end in it.
@@ -117,12 +120,14 @@ def read_block(stream: BinaryIO, path: Path, block: Block) -> list[RawMessage]:
         opcode, length = _record_header(stream)
         body = _record_body(stream, length)
         if opcode == Opcode.MESSAGE:
-            return [_message(body)]
+            yield _message(body)
+            return
         if opcode != Opcode.CHUNK:
             raise ValueError("the index names a chunk that is not there")
         content = _decompress(Chunk.read(ReadDataStream(io.BytesIO(body))), block.cut)
-        records = _records(content)
-        return [_message(record) for opcode, record in records if opcode == Opcode.MESSAGE]
+        for opcode, record in _records(content):
+            if opcode == Opcode.MESSAGE:
+                yield _message(record)
     except _DAMAGE as error:
         raise LogError(
             f"{path}: damaged at byte {block.offset} ({error}); repair it with `mcap recover`"
@@ -198,7 +203,14 @@ def _index_chunk(index: LogIndex, chunk: Chunk, offset: int, cut: bool) -> None:
 
 
 def _define(index: LogIndex, opcode: int, body: bytes) -> None:
-    """Take in a schema or channel record; others are left alone."""
+    """Take in a schema or channel record; others are left alone.
+
+    Raises ValueError where they get long: a few compressed bytes make many.
+    """
+    if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+        index.defined_bytes += len(body)
+        if index.defined_bytes > _DEFINED_LIMIT:
+            raise ValueError(f"over {_DEFINED_LIMIT} bytes of schemas and channels")
     if opcode == Opcode.SCHEMA:
         schema = Schema.read(ReadDataStream(io.BytesIO(body)))
         index.schemas[schema.id] = schema

@@ -3,7 +3,6 @@
 import heapq
 import importlib
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError
 from mcap.records import Channel
 from mcap.well_known import MessageEncoding
 
+from calib.json_text import load_json
 from calib.rig import Rig
 from deploy.errors import LogError
 from deploy.log import channels
@@ -21,6 +21,9 @@ from deploy.log.rig import read_rig
 from deploy.log.stamps import to_nanoseconds
 
 IMAGE_SCHEMA = "foxglove.CompressedImage"
+_END_OF_TIME_NS = 2**63  # in the year 2262; what counts in 64 bits with a sign goes no further
+_HELD_LIMIT = 1 << 30  # bytes of messages that wait for their turn
+_OVERHEAD_BYTES = 400  # of a message that waits, beside its data
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class LogMessage:
         where = f"{self.log}: {self.topic} at {self.stamp_ns} ns"
         try:
             if self.encoding == MessageEncoding.JSON:
-                return json.loads(self.data)
+                return load_json(self.data)
             if self.encoding == MessageEncoding.Protobuf:
                 return _foxglove_class(self.schema).FromString(self.data)
         except (DecodeError, ValueError, ImportError, AttributeError) as error:
@@ -57,7 +60,7 @@ class EncodedImage:
     """One camera image as it was recorded."""
 
     camera: str
-    stamp_ns: int  # capture time, where the message has one, else log time
+    stamp_ns: int  # capture time, where the message has one that can be, else log time
     data: bytes
     format: str  # jpeg, png, webp
     sequence: int | None = None  # the camera's own count of its frames, where it is known
@@ -173,7 +176,9 @@ class LogReader:
         numbered = {topic for topic in topics if channels.META_RIG in self.metadata(topic)}
         for message in self.messages(topics, start_ns, end_ns):
             image = message.decode()
-            captured = to_nanoseconds(image.timestamp) or message.stamp_ns
+            captured = to_nanoseconds(image.timestamp)
+            if not 0 < captured < _END_OF_TIME_NS:
+                captured = message.stamp_ns
             camera = channels.camera_name(message.topic, image.frame_id)
             sequence = message.sequence if message.topic in numbered else None
             yield EncodedImage(camera, captured, image.data, image.format or "jpeg", sequence)
@@ -187,6 +192,7 @@ class LogReader:
     ) -> Iterator[RawMessage]:
         """Merge the blocks by time: a block is read when the messages before it are through, and
         not at all when it is over before the start."""
+        held = 0
         waiting: list[tuple[int, int, int, RawMessage]] = []
         order = itertools.count()
         with open_log(self.path) as stream:
@@ -198,10 +204,18 @@ class LogReader:
                 if block.channel_ids and block.channel_ids.isdisjoint(channel_ids):
                     continue
                 while waiting and waiting[0][0] < block.start_ns:
-                    yield heapq.heappop(waiting)[-1]
+                    message = heapq.heappop(waiting)[-1]
+                    held -= len(message.data) + _OVERHEAD_BYTES
+                    yield message
                 for message in read_block(stream, self.path, block):
                     entry = (message.log_time, block.offset, next(order), message)
                     heapq.heappush(waiting, entry)
+                    held += len(message.data) + _OVERHEAD_BYTES
+                    if held > _HELD_LIMIT:
+                        raise LogError(
+                            f"{self.path}: over {_HELD_LIMIT >> 20} MiB of messages at one time, by"
+                            " what its chunks say; put it in order with `mcap sort`"
+                        )
             while waiting:
                 yield heapq.heappop(waiting)[-1]
 

@@ -24,6 +24,11 @@ def check_file(path: Path) -> None:
         raise EngineError(f"{path}: {damage}; it is damaged or was changed: export it again")
 
 
+def no_text(path: Path, error: UnicodeDecodeError) -> EngineError:
+    """Runtimes load a model whose names or metadata are no UTF-8, and fail when asked for them."""
+    return EngineError(f"{path}: has names or metadata that are no text ({error}); export it again")
+
+
 def read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
     """The spec inside the model. Raises EngineError without one or when its hash differs."""
     try:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from deploy.loop.controls import Controls
 from deploy.loop.frames import EncodedSet
 
+LONGEST_WAIT_S = 60.0
+
 
 class LockstepClock:
     """As fast as the machine goes, nothing dropped: equal logs give equal results."""
@@ -26,7 +28,8 @@ class LockstepClock:
 class RealTimeClock:
     """Plays the log at `rate` times its own speed, as a vehicle would deliver it.
 
-    A set whose successor is already due when the loop gets to it is dropped and counted.
+    A set whose successor is already due when the loop gets to it is dropped and counted. Gaps of
+    the log, or of a clock that was set, are waited for LONGEST_WAIT_S at most.
     `controls` let a person pause it.
     """
 
@@ -53,6 +56,8 @@ class RealTimeClock:
                 self.dropped += 1
             else:
                 yield from self._when_due(waiting)
+                gap_s = self._due(following) - self._due(waiting)
+                self._start -= max(0.0, gap_s - LONGEST_WAIT_S)
             waiting = following
         if waiting is not None:
             yield from self._when_due(waiting)

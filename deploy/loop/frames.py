@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode, stated_size
 from calib.lens import Lens
 from calib.rig import Camera, Rig
 from deploy.health.sight import Sight, measure
 from deploy.log.reader import EncodedImage
-from deploy.loop.image_size import stated_size
 
 Status = Literal["ok", "late", "missing", "corrupt", "frozen"]
 STATUSES: tuple[Status, ...] = ("ok", "late", "missing", "corrupt", "frozen")
@@ -141,11 +141,7 @@ def decode_image(image: EncodedImage, camera: Camera) -> tuple[NDArray[np.uint8]
     stated = stated_size(image.data)
     if stated is not None and stated != (lens.width, lens.height):
         return None, _other_size(stated, lens)
-    try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        pixels = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
-    except cv2.error:
-        pixels = None
+    pixels = decode(image.data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         return None, f"{len(image.data)} bytes are no whole {image.format}"
     height, width = pixels.shape[:2]

@@ -8,7 +8,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
-from deploy.loop.artefact import check_file, first_line, named_outputs, read_spec
+from deploy.loop.artefact import check_file, first_line, named_outputs, no_text, read_spec
 from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 from deploy.loop.runtimes import PROVIDERS
@@ -40,9 +40,12 @@ class OnnxRuntimeEngine(Engine):
         # the thread that opens the session. A thread of its own keeps it from everybody else.
         self._thread = ThreadPoolExecutor(1, "engine")
         self._session = self._thread.submit(_open, path, self.threads, provider).result()
-        self.metadata = self._session.get_modelmeta().custom_metadata_map
-        self.spec = read_spec(path, self.metadata)
-        _check_tensors(path, self._session, self.spec)
+        try:
+            self.metadata = self._session.get_modelmeta().custom_metadata_map
+            self.spec = read_spec(path, self.metadata)
+            _check_tensors(path, self._session, self.spec)
+        except UnicodeDecodeError as error:
+            raise no_text(path, error) from error
         self._outputs = [tensor.name for tensor in self.spec.outputs]
 
     def submit(self, images: NDArray[np.float32]) -> Future[Outputs]:

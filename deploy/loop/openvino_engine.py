@@ -9,7 +9,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from deploy.errors import EngineError
-from deploy.loop.artefact import check_file, named_outputs, read_spec
+from deploy.loop.artefact import check_file, named_outputs, no_text, read_spec
 from deploy.loop.engine import Engine, Outputs
 from deploy.loop.machine import physical_cores
 
@@ -32,13 +32,16 @@ class OpenVinoEngine(Engine):
         self._thread = ThreadPoolExecutor(1, "engine")
         try:
             model = ov.Core().read_model(path)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # its words may quote the file
             raise EngineError(
                 f"{path}: is no model that {self.name} can load ({_reason(error)}); export it again"
             ) from error
-        self.metadata: Mapping[str, str] = _metadata(model)
-        self.spec = read_spec(path, self.metadata)
-        self._check_tensors(model)
+        try:
+            self.metadata: Mapping[str, str] = _metadata(model)
+            self.spec = read_spec(path, self.metadata)
+            self._check_tensors(model)
+        except UnicodeDecodeError as error:
+            raise no_text(path, error) from error
         self._request = self._thread.submit(self._compile, model).result()
 
     def submit(self, images: NDArray[np.float32]) -> Future[Outputs]:
@@ -54,7 +57,7 @@ class OpenVinoEngine(Engine):
         }
         try:
             return ov.Core().compile_model(model, "CPU", options).create_infer_request()
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise EngineError(
                 f"{self.path}: {self.name} can't run it ({_reason(error)}); "
                 "choose --engine onnxruntime"
@@ -103,7 +106,7 @@ class OpenVinoEngine(Engine):
             )
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """The last line of the message: those before it say where in OpenVINO it arose."""
     return (str(error).strip().splitlines() or [repr(error)])[-1].strip("- ")[:200]
 

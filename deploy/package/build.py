@@ -9,9 +9,8 @@ from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import Path
 
-import yaml
-
 from calib.rig import load_rig
+from calib.yaml_file import YamlError, load_yaml
 from deploy.device.release import sha256, sign
 from deploy.log.reader import LogReader
 from deploy.package import native, tree
@@ -140,9 +139,9 @@ def check_mapping(cameras: Path, rig_name: str) -> None:
     """Raises PackageError unless the mapping names each camera of the rig, and no other."""
     rig = load_rig(rig_name)
     try:
-        content = yaml.safe_load(cameras.read_text(encoding="utf-8"))
+        content = load_yaml(cameras)
         named = {name: dict(entry) for name, entry in content["cameras"].items()}
-    except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError) as error:
+    except (OSError, YamlError, LookupError, AttributeError, TypeError, ValueError) as error:
         raise PackageError(
             f"{cameras}: no mapping of cameras; start from one in {CARRIERS}"
         ) from error

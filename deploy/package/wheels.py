@@ -1,5 +1,6 @@
 """Wheels of the runtime: locked by hash, unpacked without a network and without running them."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from deploy.package.targets import PackageError, Target
 
 # What onnxruntime asks for and only its tools for developers import.
 _NEVER_IMPORTED = ("coloredlogs", "humanfriendly", "mpmath", "sympy")
+_LOCKED = re.compile(r"([a-z0-9.-]+)==([^\s=]+) --hash=sha256:([0-9a-f]{64})")
 
 
 def write_lock(target: Target, wheels: Path) -> int:
@@ -32,15 +34,18 @@ def write_lock(target: Target, wheels: Path) -> int:
 
 
 def read_lock(lock: Path) -> dict[str, tuple[str, str]]:
-    """(version, SHA-256) by name. Raises PackageError when there is no lock."""
+    """(version, SHA-256) by name. Raises PackageError for no lock, or a line without a hash."""
     if not lock.is_file():
         raise PackageError(f"{lock}: no lock; make it with --write-lock as docs/jetson.md says")
     entries = {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
+    for line in lock.read_text(encoding="utf-8", errors="replace").splitlines():
         if line and not line.startswith("#"):
-            name, _, rest = line.partition("==")
-            version, _, digest = rest.partition(" --hash=sha256:")
-            entries[name] = (version, digest)
+            found = _LOCKED.fullmatch(line)
+            if found is None:
+                raise PackageError(
+                    f"{lock}: {line[:60]!r} is no wheel with its hash; write it anew"
+                )
+            entries[found[1]] = (found[2], found[3])
     return entries
 
 

@@ -108,7 +108,7 @@ class Recorder:
                 self._lose()
             elif self._sink is not None:
                 self._append(self._sink, result)
-        except (DeployError, OSError, ValueError) as error:
+        except (DeployError, OSError, ValueError, OverflowError) as error:
             self._pause(error)
 
     def _append(self, sink: McapSink, result: TickResult | None) -> None:

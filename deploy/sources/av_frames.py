@@ -25,13 +25,21 @@ def open_stream(
     Raises SourceError when it can't be opened or holds no video.
     """
     try:
-        container = av.open(file, "r", format=format, options=options or {}, timeout=timeout_s)
+        container = av.open(
+            file,
+            "r",
+            format=format,
+            options=options or {},
+            timeout=timeout_s,
+            metadata_errors="replace",  # titles are in any encoding
+        )
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"{where}: can't be opened ({reason}); check it") from error
-    if not container.streams.video:
+    # A stream of an unknown kind has no context, and decoding it would end the process.
+    if not (container.streams.video and container.streams.video[0].codec_context):
         container.close()
-        raise SourceError(f"{where}: holds no video; check it")
+        raise SourceError(f"{where}: holds no video that FFmpeg decodes; check it")
     return container
 
 

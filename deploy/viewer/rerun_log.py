@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode
 from calib.rig import Camera, Rig
 from calib.rotation import to_quaternion
 from deploy.errors import DeployError, LogError
@@ -87,10 +88,10 @@ class _Writer:
         for message in reader.messages():
             first_ns = message.stamp_ns if first_ns is None else first_ns
             since = message.stamp_ns - first_ns
-            self._recording.set_time(TIMELINE, duration=np.timedelta64(since, "ns"))
             try:
+                self._recording.set_time(TIMELINE, duration=np.timedelta64(since, "ns"))
                 count += self._add(message)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise LogError(
                     f"{message.log}: {message.topic} at {message.stamp_ns} ns can't be shown "
                     f"({error}); record it again"
@@ -253,11 +254,7 @@ def _shown(data: bytes) -> bytes:
     """The image as JPEG: the viewer shows no WebP, and PNG is large."""
     if data.startswith(b"\xff\xd8"):
         return data
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         return data
     quality = [cv2.IMWRITE_JPEG_QUALITY, _SHOWN_QUALITY]

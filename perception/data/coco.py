@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perception.data.boxes import IGNORED, Box, BoxDataset, check_size
-from perception.data.files import read_json
+from perception.data.files import inside, read_json
 from perception.data.object_names import kinds_of, mark_riders
 from perception.data.riders import join_riders
 from perception.errors import DatasetError
@@ -61,7 +61,7 @@ class Coco(BoxDataset):
         if not content.images:
             raise DatasetError(f"{path}: lists no images; choose another split")
         super().__init__(
-            f"coco/{split}", [folder / split / image.file_name for image in content.images]
+            f"coco/{split}", [inside(folder / split, image.file_name) for image in content.images]
         )
         kinds = kinds_of((category.name for category in content.categories), str(path))
         self._riders_are_marked = mark_riders(kinds)

@@ -24,7 +24,7 @@ from perception.data.dgp_format import (
     Ontology,
     Scene,
 )
-from perception.data.files import read_json
+from perception.data.files import inside, read_json
 from perception.errors import DatasetError
 
 OBJECT_CLASS = {
@@ -78,7 +78,7 @@ class Dgp(BoxDataset):
                     cameras.append(datum.id.name)
         if not self._views:
             raise DatasetError(f"{folder}: no image has 2D boxes; choose another scene")
-        images = [view.folder / view.image.filename for view in self._views]
+        images = [inside(view.folder, view.image.filename) for view in self._views]
         super().__init__(f"dgp/{folder.name}", images, cameras)
 
     def boxes_of(self, index: int, image: npt.NDArray[np.uint8]) -> Iterable[Box]:
@@ -86,7 +86,7 @@ class Dgp(BoxDataset):
         if stated.width and stated.height:
             check_size(image, stated.width, stated.height, self.sources[index])
         hidden = _hidden(folder, stated)
-        path = folder / stated.annotations[BOUNDING_BOX_2D]
+        path = inside(folder, stated.annotations[BOUNDING_BOX_2D])
         for found in read_json(path, Box2dAnnotations, _REMEDY).annotations:
             if found.class_id not in labels:
                 raise DatasetError(
@@ -104,7 +104,7 @@ def _labels(path: Path, scene: Scene) -> dict[int, str]:
     """Label of each class id of the 2D boxes."""
     if BOUNDING_BOX_2D not in scene.ontologies:
         return {}
-    file = path.parent / "ontology" / f"{scene.ontologies[BOUNDING_BOX_2D]}.json"
+    file = inside(path.parent / "ontology", f"{scene.ontologies[BOUNDING_BOX_2D]}.json")
     return {item.id: item.name for item in read_json(file, Ontology, _REMEDY).items}
 
 
@@ -112,5 +112,5 @@ def _hidden(folder: Path, image: Image) -> set[int]:
     """Instances of which the lidar saw next to nothing; none without 3D boxes."""
     if BOUNDING_BOX_3D not in image.annotations:
         return set()
-    counts = read_json(folder / image.annotations[BOUNDING_BOX_3D], LidarCounts, _REMEDY)
+    counts = read_json(inside(folder, image.annotations[BOUNDING_BOX_3D]), LidarCounts, _REMEDY)
     return {one.instance_id for one in counts.annotations if one.num_points < _MIN_POINTS}

@@ -1,13 +1,14 @@
 """Read a dataset's files, with one-line errors for damaged ones."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from calib.encoded_image import decode
 from perception.errors import DatasetError
 from perception.taxonomy import IGNORE
 
@@ -17,6 +18,19 @@ _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _END_MARKERS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
 
 _Content = TypeVar("_Content")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file that an annotation calls `name`, below `folder`. Links in the folder are the
+    user's own and may lead anywhere.
+
+    Raises DatasetError for a name that leads out of it.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise DatasetError(
+            f"{folder}: a file is given as {name[:200]!r}, which leads out of it; correct it"
+        )
+    return folder / name
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -78,11 +92,7 @@ def read_json(path: Path, content: type[_Content], remedy: str) -> _Content:
 def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8]:
     data = _read(path, "restore or remove the pair")
     marker = _END_MARKERS.get(path.suffix.lower(), b"")
-    try:
-        pixels = np.frombuffer(data, np.uint8)
-        image: npt.NDArray[Any] | None = cv2.imdecode(pixels, flags) if data else None
-    except cv2.error:  # a header that claims more pixels than any image has
-        image = None
+    image = decode(data, flags)
     if image is None or marker not in data[-1024:]:
         raise DatasetError(f"{path}: damaged image of {len(data)} bytes; restore or remove it")
     return image

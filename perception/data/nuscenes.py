@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perception.data.boxes import IGNORED, Box, BoxDataset
-from perception.data.files import read_json
+from perception.data.files import inside, read_json
 from perception.errors import DatasetError
 
 _CYCLE = "cycle"
@@ -100,7 +100,7 @@ class NuScenes(BoxDataset):
         self._files = list(self._annotations)
         super().__init__(
             f"nuscenes/{version}",
-            [folder / name for name in self._files],
+            [inside(folder, name) for name in self._files],
             [Path(name).parent.name for name in self._files],
         )
 

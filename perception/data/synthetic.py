@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
-from perception.data.files import read_image, read_json, read_labels
+from perception.data.files import inside, read_image, read_json, read_labels
 from perception.data.sample import Objects, Sample
 from perception.errors import DatasetError
 from perception.taxonomy import OBJECT_CLASSES, SCENE_CLASSES
@@ -71,7 +71,7 @@ class Synthetic:
         self.name = f"sim/{folder.name}"
         self.labels = tuple(index.scene_classes)
         self.label_to_scene = tuple(frozenset({name}) for name in index.scene_classes)
-        self.sources = tuple(str(folder / view.image) for view in index.views)
+        self.sources = tuple(str(inside(folder, view.image)) for view in index.views)
         self.buckets = tuple(view.bucket for view in index.views)
 
     def __len__(self) -> int:
@@ -80,8 +80,8 @@ class Synthetic:
     def sample(self, index: int) -> Sample:
         """Raises DatasetError when one of the two files is missing or damaged, or they disagree."""
         view = self._views[index]
-        image = read_image(self._folder / view.image)
-        labels = read_labels(self._folder / view.labels, len(self.labels), like=image)
+        image = read_image(inside(self._folder, view.image))
+        labels = read_labels(inside(self._folder, view.labels), len(self.labels), like=image)
         previous = self._previous(view, image)
         unknown = (np.nan, np.nan)
         objects = Objects(
@@ -97,7 +97,7 @@ class Synthetic:
     def _previous(self, view: _View, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
         if view.previous is None:
             return None
-        path = self._folder / view.previous
+        path = inside(self._folder, view.previous)
         previous = read_image(path)
         if previous.shape != image.shape:
             raise DatasetError(

@@ -11,12 +11,11 @@ mean to us: object_names.py.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
+from calib.yaml_file import YamlError, load_yaml
 from perception.data.boxes import Box, BoxDataset
 from perception.data.files import list_images
 from perception.data.object_names import kinds_of, mark_riders
@@ -87,8 +86,8 @@ def _row(line: str, where: str) -> tuple[int, float, float, float, float]:
 def _names(path: Path) -> dict[int, str]:
     """Class names by number."""
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(path)
+    except (OSError, YamlError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{path}: can't be read ({reason}); it holds YOLO's names") from error
     names = content.get("names") if isinstance(content, dict) else None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perception.errors import SpecError
 from perception.spec import TensorSpec
@@ -20,6 +20,9 @@ SURROUND_KEY = "octoview.surround"
 SURROUND_HASH_KEY = "octoview.surround_hash"
 """Metadata key under which the hash of that JSON stands."""
 
+MOST_CELLS = 4096
+"""On a side of the grid."""
+
 
 class SurroundSpec(BaseModel):
     """The grid on the ground of the ego frame, metres, and what goes in and comes out.
@@ -28,14 +31,14 @@ class SurroundSpec(BaseModel):
     `heights`: over each cell the cameras are looked up at these z.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     x_min: float = -20.0
     x_max: float = 40.0
     y_min: float = -20.0
     y_max: float = 20.0
     cell: float = Field(default=0.4, gt=0)
-    heights: tuple[float, ...] = Field(default=(0.0, 0.6, 1.4), min_length=1)
+    heights: tuple[float, ...] = Field(default=(0.0, 0.6, 1.4), min_length=1, max_length=16)
     scene_classes: tuple[str, ...] = SCENE_CLASSES
     groups: tuple[tuple[str, ...], ...] = (
         ("drivable",),
@@ -46,8 +49,18 @@ class SurroundSpec(BaseModel):
     )
     """Scene classes whose probability is looked up together; of the rest nothing is."""
     layers: tuple[str, ...] = ("drivable", "vehicle")
-    width: int = Field(default=24, gt=0)
+    width: int = Field(default=24, gt=0, le=1024)
     """Channels of each camera's cell; the grid's own layers have 1, 2 and 3 times as many."""
+
+    @model_validator(mode="after")
+    def _has_cells(self) -> "SurroundSpec":
+        spans = {"y": self.y_max - self.y_min, "x": self.x_max - self.x_min}
+        for axis, span in spans.items():
+            if not 0.5 < span / self.cell <= MOST_CELLS:
+                raise ValueError(
+                    f"{axis} spans {span:g} m, cells are {self.cell:g} m; 1 to {MOST_CELLS} fit"
+                )
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """A sealed model is any other's equal, until one of its bytes is changed."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
@@ -40,8 +41,9 @@ def test_a_sealed_model_loads_and_a_damaged_one_is_refused(sealed: Path, tmp_pat
     other.write_bytes(content)
     with pytest.raises(EngineError, match=r"other\.onnx: its SHA-256 is \w{12}, it was \w{12}"):
         load_engine(other)
-    with pytest.raises(EngineError, match="SHA-256"):
-        load_engine(other, engine="openvino")
+    if find_spec("openvino"):
+        with pytest.raises(EngineError, match="SHA-256"):
+            load_engine(other, engine="openvino")
     with pytest.raises(ExportError, match="SHA-256"):
         read_model(other)
 

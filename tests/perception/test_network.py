@@ -1,9 +1,12 @@
 """The trunk against the paper, the decoder in the graph against a plain search."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from perception.errors import SpecError
 from perception.network import INCEPTION, LEVELS, Context, OctoNet, Predictions, Trunk
 from perception.spec import PRESETS, ModelSpec
 
@@ -156,3 +159,20 @@ def test_batch_of_four_equals_four_batches_of_one(nano: OctoNet) -> None:
         together = nano(images)["scene"].numpy()
         alone = np.concatenate([nano(image[None])["scene"].numpy() for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"output_stride": 0},
+        {"std": [0.2, 0.0, 0.2]},
+        {"mean": [0.2, float("nan"), 0.2]},
+        {"top_k": 10**9},
+        {"buckets": {"large": {"width": 2**40, "height": 4}}},
+    ],
+)
+def test_a_spec_that_no_network_has_is_refused(change: dict[str, object]) -> None:
+    content = json.loads(PRESETS["nano"].to_json())
+    assert ModelSpec.from_json(json.dumps(content)) == PRESETS["nano"]
+    with pytest.raises(SpecError, match=next(iter(change))):
+        ModelSpec.from_json(json.dumps(content | change))

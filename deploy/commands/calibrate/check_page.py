@@ -14,7 +14,7 @@ from calib.check.finding import Level
 from calib.check.judge import Verdict
 from calib.rig import Rig
 from deploy.check.moments import Moment
-from deploy.check.overlay import camera_overlay, decode, matches_overlay
+from deploy.check.overlay import camera_overlay, colour_image, matches_overlay
 from deploy.commands.calibrate.check import WORDS, cells
 from deploy.log import channels
 from deploy.log.boxes import Box, from_scene_update
@@ -38,7 +38,7 @@ def write_check_page(
     images = {
         name: image
         for name, encoded in moment.now.images.items()
-        if (image := decode(encoded.data)) is not None
+        if (image := colour_image(encoded.data)) is not None
     }
     boxes = _boxes(reader, moment.now.stamp_ns)
     sections = [

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode
 from calib.intrinsics.calibrate import Calibration
 from calib.intrinsics.camera_file import parameters
 from calib.intrinsics.fit import View
@@ -173,7 +174,7 @@ def _straightened(folder: Path, found: Calibration) -> str:
     """The picture whose board covers most, before and after."""
     lens = found.lens
     view = max(found.views, key=lambda v: float(np.ptp(v.pixels, axis=0).prod()))
-    image: Any = cv2.imdecode(np.fromfile(folder / view.name, np.uint8), cv2.IMREAD_COLOR)
+    image: Any = decode((folder / view.name).read_bytes(), cv2.IMREAD_COLOR)
     flat = flat_lens(lens, view.pixels)
     x, y = np.meshgrid(np.arange(flat.width), np.arange(flat.height))
     rays = flat.unproject(np.stack([x, y], axis=-1))

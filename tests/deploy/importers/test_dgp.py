@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,29 @@ def npy(array: np.ndarray) -> bytes:
 NOT_AN_ARCHIVE = npy(np.zeros((5, 4)))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"\x93NUMPY", b"text", NOT_AN_ARCHIVE])
+def zipped(data: bytes, copies: int = 1) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.npy", data * copies)
+    return stream.getvalue()
+
+
+CLAIM = npy(np.zeros((5, 4))).replace(b"(5, 4)", b"(9999999999, 4)")
+MORE_THAN_A_LIDAR = zipped(bytes(1 << 20), 70)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 cut",
+        b"\x93NUMPY",
+        b"text",
+        NOT_AN_ARCHIVE,
+        zipped(CLAIM),
+        MORE_THAN_A_LIDAR,
+    ],
+)
 def test_broken_point_cloud(content: bytes, tmp_path: Path) -> None:
     folder = write(tmp_path / "scene", tiny_scene())
     (folder / "point_cloud/LIDAR/0.npz").write_bytes(content)

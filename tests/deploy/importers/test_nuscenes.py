@@ -191,6 +191,7 @@ OUT = "leads out of the folder"
         (edit("sample_data", 2, filename="a\0b.jpg"), OUT),
         (edit("sample_data", 2, filename="samples/gone.txt"), "is no .jpg or .png"),
         (edit("sample_data", 2, timestamp="noon"), r"\[2\].timestamp"),
+        (edit("ego_pose", 1, token=[]), "ego_pose.json: has no E1"),
         (edit("sample_data", 2, calibrated_sensor_token="x"), "calibrated_sensor.json: has no x"),
         (edit("calibrated_sensor", 0, rotation=[1, 1, 1, 1]), "is not a rotation"),
         (edit("calibrated_sensor", 0, camera_intrinsic=[[1]]), "camera_intrinsic"),
@@ -209,6 +210,12 @@ def test_what_is_wrong_is_one_line(
         do(tables, tmp_path)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
     assert not list(tmp_path.glob("o.mcap*"))
+
+
+def test_a_row_whose_sample_is_no_token_is_none_of_the_scene(tmp_path: Path) -> None:
+    tables = tiny()
+    edit("sample_data", 2, sample_token=["a"])(tables)
+    assert len(list(do(tables, tmp_path).images())) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from calib.errors import CalibError
 from calib.lens import Lens
 from calib.pose import ego_from_camera
 from calib.rig import Camera, Rig
-from deploy.errors import LogError
+from deploy.errors import LogError, SourceError
 from deploy.importers.video import VideoSummary, forward_camera, import_videos
 from deploy.log.reader import LogReader
+from deploy.sources.av_frames import encoded_frames, open_stream
+from tests.deploy.importers.pictures import write_clip
 
 WIDTH, HEIGHT = 192, 108
 MS = 1_000_000
@@ -239,3 +241,25 @@ def test_real_highway(shared_data: Path, tmp_path: Path) -> None:
     assert stamps == [i * 40 * MS for i in range(221)]
     assert (log.rig["main"].bucket, log.rig["main"].rate_hz) == ("large", 25)
     assert decoded(next(log.images()).data).shape == (540, 960, 3)
+
+
+def test_a_kind_of_video_that_nobody_decodes_is_one_line(tmp_path: Path) -> None:
+    """Without a decoder PyAV has no context, and decoding ends the process."""
+    path = write_clip(tmp_path / "a.mp4", [20, 40])
+    content = path.read_bytes()
+    assert content.count(b"avc1\0") == 1
+    path.write_bytes(content.replace(b"avc1\0", b"zzzz\0"))
+    with pytest.raises(LogError, match=r"a\.mp4: its video is of no kind that FFmpeg decodes"):
+        do({"main": path}, tmp_path / "o.mcap")
+    with pytest.raises(SourceError, match="holds no video that FFmpeg decodes"):
+        open_stream(str(path), str(path))
+
+
+def test_a_title_in_another_encoding_does_no_harm(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", frames=3)
+    content = path.read_bytes()
+    assert b"Lavf" in content
+    path.write_bytes(content.replace(b"Lavf", b"L\xe4vf"))
+    assert do({"main": path}, tmp_path / "o.mcap")[1].images == {"main": 3}
+    with open_stream(str(path), str(path)) as container:
+        assert len(list(encoded_frames("a", container))) == 3

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
@@ -21,7 +22,7 @@ from mcap_protobuf.schema import register_schema
 
 from calib.rig import Rig
 from deploy.errors import LogError
-from deploy.log import channels
+from deploy.log import channels, reader
 from deploy.log.reader import LogMessage, LogReader
 from deploy.log.rig_messages import to_calibration, to_transform
 from deploy.log.writer import LogWriter
@@ -384,3 +385,53 @@ def test_image_message_of_garbage(tmp_path: Path) -> None:
     writer.finish()
     with pytest.raises(LogError, match=r"log\.mcap: /camera/main/image at 5 ns"):
         list(LogReader(path).images())
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253_402_300_000, -1])
+def test_a_capture_time_that_cannot_be_is_none(seconds: int, rig: Rig, tmp_path: Path) -> None:
+    """No clock is in the year 9999: the log's own time is taken, and a replay goes on."""
+    image = CompressedImage(frame_id="main", data=b"x", format="jpeg")
+    image.timestamp.seconds = seconds
+    with LogWriter(tmp_path / "log.mcap") as log:
+        log.rig(rig, 0)
+        log.message(channels.image_topic("main"), image, 77)
+    assert [found.stamp_ns for found in LogReader(tmp_path / "log.mcap").images()] == [77]
+
+
+def zstd_chunk(records: bytes) -> bytes:
+    return chunk(zstandard.compress(records), b"zstd", len(records))
+
+
+def test_empty_messages_that_a_few_bytes_hold_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As objects they would take gigabytes; the file has some kilobytes."""
+    monkeypatch.setattr(reader, "_HELD_LIMIT", 1 << 24)
+    channel = record(Opcode.CHANNEL, struct.pack("<HHIIIII", 1, 0, 0, 0, 0, 0, 0)[:16])
+    empty = record(Opcode.MESSAGE, struct.pack("<HIQQ", 1, 0, 5, 5))
+    path = tmp_path / "many.mcap"
+    for count, refused in ((40_000, False), (50_000, True)):
+        chunks = zstd_chunk(channel + empty * count)
+        path.write_bytes(MCAP0_MAGIC + record(Opcode.HEADER, bytes(8)) + chunks)
+        assert path.stat().st_size < 20_000
+        messages = LogReader(path).messages()
+        if refused:
+            with pytest.raises(LogError, match=r"many\.mcap: over 16 MiB of messages at one time"):
+                next(messages)
+        else:
+            assert len(list(messages)) == count
+
+
+def test_long_names_in_a_few_bytes_are_refused(tmp_path: Path) -> None:
+    """What is after them is not read, as after any damage."""
+
+    def channel(number: int) -> bytes:
+        topic = b"/" * 30_000_000
+        body = struct.pack("<HHI", number, 0, len(topic)) + topic + struct.pack("<II", 0, 0)
+        return record(Opcode.CHANNEL, body)
+
+    path = tmp_path / "long.mcap"
+    chunks = b"".join(zstd_chunk(channel(number)) for number in range(1, 5))
+    path.write_bytes(MCAP0_MAGIC + record(Opcode.HEADER, bytes(8)) + chunks)
+    assert path.stat().st_size < 100_000
+    assert len(LogReader(path).topics) <= 2

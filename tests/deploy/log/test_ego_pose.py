@@ -12,6 +12,7 @@ from calib.rig import Rig, load_rig
 from deploy.log import channels
 from deploy.log.ego_pose import MAX_AGE_NS, EgoPoses, EgoTrack
 from deploy.log.reader import LogReader
+from deploy.log.rig_messages import to_ego_transform
 from deploy.log.writer import LogWriter
 
 
@@ -62,3 +63,14 @@ def test_between_two_poses_the_vehicle_went_steadily(tmp_path: Path) -> None:
     assert np.arctan2(found[1, 0], found[0, 0]) == pytest.approx(0.025)
     exact = track.at(1_200_000_000)
     assert exact is not None and exact[0, 3] == 5
+
+
+def test_stamps_that_no_signed_number_holds_are_times_like_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.mcap"
+    with LogWriter(path) as log:
+        log.rig(Rig("one", (load_rig("hw2")["main"],)), 0)
+        for i in range(2):
+            stamp = 2**64 - 10**9 + i * 10**8
+            log.message(channels.TRANSFORMS, to_ego_transform(np.eye(4), stamp), stamp)
+    track = EgoTrack(LogReader(path))
+    assert track.at(0) is None and track.at(2**64 - 10**9 + 5) is not None

@@ -77,3 +77,14 @@ def test_one_slow_tick_costs_what_it_took(fake_time: FakeTime):
         fake_time.spend(0.35 if encoded.index == 3 else 0.01)
     assert seen == [0, 1, 2, 3, 6, 7, 8, 9]
     assert clock.description["dropped"] == 2
+
+
+def test_a_gap_of_a_century_is_not_waited_for(fake_time: FakeTime):
+    far = [
+        EncodedSet(i, 10**9 + i * PERIOD_NS + (i > 1) * 2**61, {}, frozenset()) for i in range(4)
+    ]
+    started = []
+    for encoded in RealTimeClock().pace(far):
+        started.append((encoded.index, round(fake_time.now - 1000.0, 3)))
+        fake_time.spend(0.03)
+    assert started == [(0, 0.0), (1, 0.1), (2, 60.1), (3, 60.2)]

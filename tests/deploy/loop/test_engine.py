@@ -193,3 +193,12 @@ def test_a_provider_that_does_not_load_is_never_replaced(model: Path, name: str)
         pytest.skip("this onnxruntime has the provider")
     with pytest.raises(EngineError, match="takes CPUExecutionProvider instead of"):
         onnxruntime_engine.OnnxRuntimeEngine(model, name=name)
+
+
+def test_metadata_that_are_no_text_are_refused(load: Load, model: Path, tmp_path: Path):
+    content = model.read_bytes()
+    key = content.index(b"octoview.spec_hash")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content[:key] + b"\xb5" + content[key + 1 :])
+    with pytest.raises(EngineError, match=r"m\.onnx: .*(no text|hash is missing|can load)"):
+        load(path)

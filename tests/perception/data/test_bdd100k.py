@@ -48,19 +48,23 @@ def frames() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def write(folder: Path) -> Path:
     for k, (name, (width, height)) in enumerate(zip(NAMES, SIZES, strict=True)):
-        write_image(tmp_path / f"images/100k/val/{name}.jpg", width, height, 20 * k)
+        write_image(folder / f"images/100k/val/{name}.jpg", width, height, 20 * k)
         mask = np.full((height, width), 2, np.uint8)
         mask[height // 2 :, : width // 2] = 0
         mask[height // 2 :, width // 2 :] = 1
         mask[0, 0] = 255
-        path = tmp_path / f"labels/drivable/masks/val/{name}.png"
+        path = folder / f"labels/drivable/masks/val/{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), mask)
-    write_json(tmp_path / "labels/det_20/det_val.json", frames())
-    return tmp_path
+    write_json(folder / "labels/det_20/det_val.json", frames())
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path)
 
 
 def test_areas_and_boxes(folder: Path) -> None:

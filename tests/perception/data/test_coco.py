@@ -52,12 +52,16 @@ def instances() -> dict[str, Any]:
     }
 
 
+def write(folder: Path) -> Path:
+    for n, (width, height) in SIZES.items():
+        write_image(folder / f"val2017/{n:012}.jpg", width, height)
+    write_json(folder / JSON, instances())
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for n, (width, height) in SIZES.items():
-        write_image(tmp_path / f"val2017/{n:012}.jpg", width, height)
-    write_json(tmp_path / JSON, instances())
-    return tmp_path
+    return write(tmp_path)
 
 
 def learnt(dataset: Coco, index: int) -> dict[str, list[float]]:

@@ -61,19 +61,23 @@ def annotations() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_image(tmp_path / FRONT, 160, 90)
-    write_image(tmp_path / BACK, 160, 90, shade=50)
-    write_json(tmp_path / JSON, annotations())
+def write(folder: Path) -> Path:
+    write_image(folder / FRONT, 160, 90)
+    write_image(folder / BACK, 160, 90, shade=50)
+    write_json(folder / JSON, annotations())
     write_json(
-        tmp_path / VERSION / "attribute.json",
+        folder / VERSION / "attribute.json",
         [
             {"token": WITH_RIDER, "name": "cycle.with_rider", "description": ""},
             {"token": WITHOUT_RIDER, "name": "cycle.without_rider", "description": ""},
         ],
     )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path)
 
 
 def learnt(dataset: NuScenes, index: int) -> dict[str, list[float]]:

@@ -26,16 +26,20 @@ names:
 SIZES = {"a": (100, 50), "b": (64, 48), "c": (40, 80)}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def write(folder: Path) -> Path:
     for name, (width, height) in SIZES.items():
-        write_image(tmp_path / f"images/train/{name}.png", width, height)
-    (tmp_path / "data.yaml").write_text(YAML)
-    labels = tmp_path / "labels/train"
+        write_image(folder / f"images/train/{name}.png", width, height)
+    (folder / "data.yaml").write_text(YAML)
+    labels = folder / "labels/train"
     labels.mkdir(parents=True)
     (labels / "a.txt").write_text("0 0.5 0.5 0.2 0.4\n1 0.05 0.1 0.1 0.2\n\n5 0.8 0.8 0.1 0.1\n")
     (labels / "c.txt").write_text("2 0.25 0.5 0.5 1.0")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path)
 
 
 def test_boxes(folder: Path) -> None:
