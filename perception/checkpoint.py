@@ -14,7 +14,7 @@ from perception.network import OctoNet
 from perception.spec import SPEC_KEY, TRAINED_ON_KEY, ModelSpec
 
 _DIGEST_KEY = "octoview.sha256"
-"""Of the tensors and the other keys: a weight that a bad disk changed is as good a number as any."""
+"""Of the tensors and the other keys: a weight that a bad disk changed is as good as any other."""
 
 
 def save_network(network: OctoNet, path: Path, trained_on: str | None = None) -> None:
