@@ -72,6 +72,8 @@ def unpack(target: Target, lock: Path, wheels: Path, site: Path) -> None:
         reason = f"a wheel differs from {lock}" if mismatch else (lines or ["pip failed"])[-1]
         raise PackageError(f"{wheels}: {reason}; download the locked wheels again")
     shutil.rmtree(site / "bin", ignore_errors=True)  # scripts that name this machine's Python
+    for code in list(site.rglob("__pycache__")):  # the device compiles what it runs
+        shutil.rmtree(code)
     for record in site.glob("*.dist-info"):
         for name in ("RECORD", "direct_url.json", "REQUESTED"):
             (record / name).unlink(missing_ok=True)  # how it got here, not what it is

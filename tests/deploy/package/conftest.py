@@ -19,10 +19,11 @@ EPOCH = 1_700_000_000
 
 
 def make_wheel(folder: Path, name: str, licence: str, tag: str = "py3-none-any") -> Path:
-    """A wheel with one module, a script and a licence."""
+    """A wheel with one module, a script, a licence, and byte code as some bring along."""
     info = f"{name}-1.0.dist-info"
     files = {
         f"{name}/__init__.py": f'"""{name}"""\n',
+        f"{name}/__pycache__/old.cpython-310.pyc": "byte code",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
         f"Classifier: License :: OSI Approved :: {licence}\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",

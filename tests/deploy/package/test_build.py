@@ -67,7 +67,8 @@ def test_the_package_holds_the_runtime_and_says_what_it_is(inputs: Inputs, tmp_p
     assert (slot / "models/nano.onnx").resolve() == (
         site / "perception/weights/nano.onnx"
     ).resolve()
-    assert not list(root.rglob("*.safetensors")) and not list(root.rglob("libnvinfer*"))
+    for left_out in ("*.safetensors", "libnvinfer*", "__pycache__"):
+        assert not list(root.rglob(left_out)), left_out
     assert str((slot / "bin/python3").readlink()) == "/usr/bin/python3.10"
     assert [path.name for path in (slot / "keys").iterdir()] == ["0-release.pem"]
     release = json.loads((slot / "release.json").read_text())
