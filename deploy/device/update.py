@@ -72,7 +72,8 @@ def self_test(slots: Slots, slot: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SealError(f"{slot.name}: self-test did not run: {error}") from error
     if done.returncode:
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no message"]
+        # The verdict is its last word on stdout; libraries warn on stderr whenever they like.
+        last = (done.stderr + done.stdout).strip().splitlines()[-1:] or ["no message"]
         raise SealError(f"{slot.name}: self-test failed: {last[0]}; the version before runs on")
 
 

@@ -11,7 +11,7 @@ TARGET = "jetson-orin-jp6"
 # Says its version, and fails its self-test where the version is told to.
 _PROGRAM = """#!/bin/sh
 case "$1" in
-    self-test) echo "self-test of {version}: {verdict}"; exit {code} ;;
+    self-test) echo "a library warns" >&2; echo "self-test of {version}: {verdict}"; exit {code} ;;
     *) echo "{version} $*" ;;
 esac
 """
