@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.encoded_image import decode
 from deploy.log.reader import EncodedImage
 
 
@@ -48,7 +49,7 @@ def painted(paint: Callable[[NDArray[np.uint8], Window], NDArray[np.generic]]) -
     """What the camera sees is `paint(its picture)`, with a sensor's noise."""
 
     def spoil(image: EncodedImage, window: Window) -> EncodedImage:
-        picture = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR)
+        picture = decode(image.data, cv2.IMREAD_COLOR)
         if picture is None:
             return image
         changed = paint(np.asarray(picture, np.uint8), window).astype(np.float32)
