@@ -23,8 +23,8 @@ class Begun:
     """
 
     def __init__(self, out: Path) -> None:
-        self.path = out.with_name(f"{out.name}.begun")
-        part = out.with_name(f"{out.name}.part")
+        self.path = out.parent / f"{out.name}.begun"
+        part = out.parent / f"{out.name}.part"
         with suppress(OSError):  # the larger one holds more
             if not self.path.exists() or part.stat().st_size > self.path.stat().st_size:
                 part.replace(self.path)

@@ -22,12 +22,13 @@ OUT = "out.mcap"
 class Parser:
     """`write` makes valid files in an empty folder; `read` is the public entry point, called with
     that folder. What it makes goes beside the folder. `changed`: patterns of the files that are
-    fuzzed. `hostile`: contents that are tried in each of them."""
+    fuzzed. `hostile`: contents that are tried in each of them. `needs`: an optional module."""
 
     write: Callable[[Path], object]
     read: Callable[[Path], object]
     changed: tuple[str, ...] = ("**/*",)
     hostile: Mapping[str, bytes] = field(default_factory=dict)
+    needs: str | None = None
 
 
 class Bench:

@@ -441,6 +441,7 @@ DEPLOY = {
     "model in openvino": Parser(
         lambda folder: write_model(folder / "m.onnx", PRESETS["nano"]),
         lambda folder: load_engine(folder / "m.onnx", threads=1, engine="openvino"),
+        needs="openvino",
     ),
     "engine file": Parser(_plans, _read_plans),
     "state of a device": Parser(_device, _read_device, ("*.json", "*/*.json", "factory/*/[Mr]*"),

@@ -23,6 +23,8 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bench]:
     made: dict[str, Bench] = {}
 
     def bench(name: str) -> Bench:
+        if needs := PARSERS[name].needs:
+            pytest.importorskip(needs)
         if name not in made:
             made[name] = Bench(PARSERS[name], tmp_path_factory.mktemp("bench"))
         return made[name]

@@ -196,8 +196,8 @@ def test_onnx_models_need_no_torch(tmp_path: Path, model: Path) -> None:
         (["camvid", ".", "--engine", "magic"], "--engine magic: unknown; choose auto,"),
         (["camvid", ".", "--model", "mine.engine"], "give the .onnx that it was built from"),
         (
-            ["camvid", ".", "--model", "mine.safetensors", "--engine", "openvino"],
-            "--engine openvino: mine.safetensors runs in torch; export it to .onnx first",
+            ["camvid", ".", "--model", "mine.safetensors", "--engine", "auto"],
+            "--engine auto: mine.safetensors runs in torch; export it to .onnx first",
         ),
     ],
 )
