@@ -9,11 +9,12 @@ transfer has changed is a number as good as any, and no runtime notices.
 import hashlib
 from pathlib import Path
 
-KEY = "octoview.sha256"
+from perception.spec import CHECKSUM_KEY
+
 _DIGITS = 2 * hashlib.sha256().digest_size
 # ModelProto.metadata_props is field 14; of its entries key and value are fields 1 and 2; each is
 # a tag, the number of bytes, the bytes.
-_PAIR = b"\x0a" + bytes([len(KEY)]) + KEY.encode() + b"\x12" + bytes([_DIGITS])
+_PAIR = b"\x0a" + bytes([len(CHECKSUM_KEY)]) + CHECKSUM_KEY.encode() + b"\x12" + bytes([_DIGITS])
 _HEAD = b"\x72" + bytes([len(_PAIR) + _DIGITS]) + _PAIR
 SIZE = len(_HEAD) + _DIGITS
 """Bytes of the entry."""

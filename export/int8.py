@@ -34,7 +34,7 @@ from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from export import checksum
 from export.errors import ExportError
 from perception.data.normalise import denormalise
-from perception.spec import QUANTISATION_KEY, ModelSpec
+from perception.spec import CHECKSUM_KEY, QUANTISATION_KEY, ModelSpec
 
 LEAST_IMAGES = 16
 """Images that show something; fewer know too little of the ranges."""
@@ -159,7 +159,7 @@ def insert_pairs(
     """
     graph = load_model_with_shape_infer(model)
     keep = {entry.key: entry.value for entry in graph.metadata_props}
-    keep.pop(checksum.KEY, None)
+    keep.pop(CHECKSUM_KEY, None)
     limits = {name: _whole(*limit) for name, limit in _joined(graph, ranges).items()}
     signed = [name for name, (low, _) in limits.items() if low < 0]
     skip = set(in_float)

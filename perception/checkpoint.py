@@ -11,10 +11,7 @@ from torch import Tensor
 
 from perception.errors import CheckpointError, SpecError
 from perception.network import OctoNet
-from perception.spec import SPEC_KEY, TRAINED_ON_KEY, ModelSpec
-
-_DIGEST_KEY = "octoview.sha256"
-"""Of the tensors and the other keys: a weight that a bad disk changed is as good as any other."""
+from perception.spec import CHECKSUM_KEY, SPEC_KEY, TRAINED_ON_KEY, ModelSpec
 
 
 def save_network(network: OctoNet, path: Path, trained_on: str | None = None) -> None:
@@ -63,7 +60,7 @@ def save_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={**header, _DIGEST_KEY: _digest(tensors, header)})
+        save_file(tensors, partial, metadata={**header, CHECKSUM_KEY: _digest(tensors, header)})
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -88,7 +85,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(
             f"{path}: not a readable safetensors file ({error}); restore it or train again"
         ) from error
-    written = header.pop(_DIGEST_KEY, None)
+    written = header.pop(CHECKSUM_KEY, None)
     if written is not None and written != (found := _digest(tensors, header)):
         raise CheckpointError(
             f"{path}: damaged: its SHA-256 is {found[:12]}, it was {written[:12]} when it was "

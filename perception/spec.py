@@ -21,6 +21,9 @@ SPEC_HASH_KEY = "octoview.spec_hash"
 """Metadata key under which the hash of that JSON stands."""
 QUANTISATION_KEY = "octoview.quantisation"
 """Metadata key of an INT8 artefact under which JSON of how it was quantised stands."""
+CHECKSUM_KEY = "octoview.sha256"
+"""Metadata key under which the SHA-256 of all else stands: a weight that a bad disk changed is as
+good a number as any."""
 TRAINED_ON_KEY = "octoview.trained_on"
 """Metadata key under which the fingerprints of all training images stand, end to end."""
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from deploy.errors import EngineError
 from deploy.loop.engine import load_engine
-from export.checksum import KEY, SIZE, damage, seal
+from export.checksum import SIZE, damage, seal
 from export.errors import ExportError
 from export.tensorrt_file import read_model
-from perception.spec import PRESETS
+from perception.spec import CHECKSUM_KEY, PRESETS
 from tests.deploy.stand_in import write_model
 
 WEIGHTS = Path(__file__).parents[2] / "perception" / "weights"
@@ -26,7 +26,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = onnx.load(path)
     seal(path)
     after = onnx.load(path)
-    assert after.graph == before.graph and after.metadata_props[-1].key == KEY
+    assert after.graph == before.graph and after.metadata_props[-1].key == CHECKSUM_KEY
     return path
 
 

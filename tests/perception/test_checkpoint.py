@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from perception.checkpoint import load_tensors, save_tensors
 from perception.errors import CheckpointError
+from perception.spec import CHECKSUM_KEY
 
 TENSORS = {"a": torch.arange(12, dtype=torch.float32).reshape(3, 4), "b": torch.tensor([7])}
 HEADER = {"octoview.note": "of a test"}
@@ -58,5 +59,5 @@ def test_weights_of_another_tool_are_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nano", "surround"])
 def test_shipped_weights_say_what_they_are(name: str) -> None:
     content = (WEIGHTS / f"{name}.safetensors").read_bytes()
-    assert b'"octoview.sha256":' in content[: int.from_bytes(content[:8], "little")]
+    assert f'"{CHECKSUM_KEY}":'.encode() in content[: int.from_bytes(content[:8], "little")]
     load_tensors(WEIGHTS / f"{name}.safetensors")
